@@ -1,0 +1,145 @@
+"""The stream: one global order, whatever the ranks and the interruptions; nothing lost, nothing doubled."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from factory import write_corpus
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tppc.corpora import shards
+from tppc.corpora.corpus import Corpus
+from tppc.corpora.stream import PairBatch, PairStream
+from tppc.errors import TppcError, UsageError
+
+
+def pairs(count: int, name: str = "") -> list[tuple[str, str]]:
+    random = np.random.default_rng(count)
+    return [(f"{name}{i} " + "x" * int(random.integers(1, 80)), f"{name}ト{i}") for i in range(count)]
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory: pytest.TempPathFactory) -> list[Corpus]:
+    """Three corpora of 1,003, 250 and 17 pairs, in row groups of 100 and shards of 400."""
+    folder = tmp_path_factory.mktemp("corpora")
+    patch = pytest.MonkeyPatch()
+    patch.setattr(shards, "ROWS_PER_GROUP", 100)
+    patch.setattr(shards, "ROWS_PER_SHARD", 400)
+    made = [Corpus(write_corpus(folder / f"c{n}", {"train": pairs(n, f"c{n}:")})) for n in (1003, 250, 17)]
+    patch.undo()
+    assert [len(c.shards("train")) for c in made] == [3, 1, 1]
+    return made
+
+
+def texts(batches: list[PairBatch]) -> list[str]:
+    return [t for b in batches for t in b.src_text]
+
+
+def test_an_epoch_holds_every_pair_once_and_the_next_goes_on_without_a_gap(corpora: list[Corpus]) -> None:
+    stream = PairStream(corpora[:1], batch_size=64, seed=3, window=4)
+    order = texts([stream.batch(s) for s in range(-(-3 * 1003 // 64))])
+    first, second, third = order[:1003], order[1003:2006], order[2006:3009]
+    assert set(Counter(first).values()) == set(Counter(second).values()) == set(Counter(third).values()) == {1}
+    assert set(first) == set(second) == set(third)
+    assert first != second != third
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    batch=st.integers(1, 300),
+    window=st.integers(1, 9),
+    which=st.sets(st.integers(0, 2), min_size=1),
+    seed=st.integers(0, 99),
+)
+def test_no_pair_is_lost_or_doubled_in_an_epoch_of_any_shape(
+    corpora: list[Corpus], batch: int, window: int, which: set[int], seed: int
+) -> None:
+    chosen = [corpora[i] for i in sorted(which)]
+    stream = PairStream(chosen, batch_size=batch, seed=seed, window=window)
+    total = sum(c.rows("train") for c in chosen)
+    assert stream.epoch_pairs == total
+    order = texts([stream.batch(s) for s in range(-(-2 * total // batch))])
+    assert len(set(order[:total])) == total
+    assert len(set(order[total : 2 * total])) == total
+
+
+def test_any_batch_is_the_same_when_asked_for_first(corpora: list[Corpus]) -> None:
+    """Resume is exact at every step, in the middle of an epoch and in the second."""
+    unbroken = PairStream(corpora, batch_size=48, seed=1, window=5)
+    order = [unbroken.batch(s).src_text for s in range(60)]
+    for step in (59, 0, 31, 26, 27, 58):
+        assert PairStream(corpora, batch_size=48, seed=1, window=5).batch(step).src_text == order[step]
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 8])
+def test_ranks_share_a_batch_without_loss(corpora: list[Corpus], world: int) -> None:
+    batch = PairStream(corpora, batch_size=50, seed=1).batch(7)
+    parts = [batch.slice_of_rank(r, world) for r in range(world)]
+    assert sorted(texts(parts)) == sorted(batch.src_text)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    assert np.concatenate([p.src_key for p in parts]).shape == batch.src_key.shape
+
+
+def test_weights_hold_in_every_window_and_small_corpora_repeat(corpora: list[Corpus]) -> None:
+    stream = PairStream(corpora, batch_size=60, seed=5, weights=[1, 1, 2], window=5)
+    assert stream.epoch_pairs is None
+    seen = Counter[str]()
+    for window in range(6):
+        found = Counter(t.split(":")[0] for t in texts([stream.batch(window * 5 + i) for i in range(5)]))
+        assert found == {"c1003": 75, "c250": 75, "c17": 150}
+        seen += found
+    small = [t for s in range(30) for t in stream.batch(s).src_text if t.startswith("c17:")]
+    assert set(Counter(small).values()) <= {900 // 17, 900 // 17 + 1}
+
+
+def test_both_sides_and_keys_belong_together(corpora: list[Corpus]) -> None:
+    from tppc.corpora.keys import side_key
+
+    batch = PairStream(corpora, batch_size=100, seed=0).batch(3)
+    for src, tgt, src_key, tgt_key in zip(batch.src_text, batch.tgt_text, batch.src_key, batch.tgt_key, strict=True):
+        assert src.split(" ")[0] == tgt.replace("ト", "")
+        assert (side_key(src), side_key(tgt)) == (src_key, tgt_key)
+
+
+def test_length_buckets_leave_less_padding(corpora: list[Corpus]) -> None:
+    def spread(window: int) -> float:
+        stream = PairStream(corpora[:1], batch_size=50, seed=0, window=window)
+        lengths = [[len(t) for t in stream.batch(s).src_text] for s in range(20)]
+        return float(np.mean([max(row) - np.mean(row) for row in lengths]))
+
+    assert spread(20) < 0.5 * spread(1)
+
+
+def test_seeds_give_other_orders(corpora: list[Corpus]) -> None:
+    one, other = (PairStream(corpora, batch_size=64, seed=s).batch(0).src_text for s in (0, 1))
+    assert one != other
+
+
+def test_bad_requests_are_refused(corpora: list[Corpus]) -> None:
+    with pytest.raises(UsageError, match="positive weights"):
+        PairStream(corpora, batch_size=8, seed=0, weights=[1, 2])
+    with pytest.raises(UsageError, match="no corpus"):
+        PairStream([], batch_size=8, seed=0)
+    with pytest.raises(TppcError, match=r"no dev split \(it has train\).*--holdout"):
+        PairStream(corpora, batch_size=8, seed=0, split="dev")
+
+
+def test_a_damaged_shard_and_an_unfinished_folder_are_named(tmp_path: Path) -> None:
+    folder = write_corpus(tmp_path / "c", {"train": pairs(50)})
+    corpus = Corpus(folder)
+    shard = folder / corpus.shards("train")[0].path
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(TppcError, match=r"train-00000-of-00001\.parquet: its SHA-256 differs"):
+        corpus.check_shards("train")
+    shard.unlink()
+    with pytest.raises(TppcError, match="lists this shard but it is not there"):
+        Corpus(folder)
+    (folder / "manifest.json").unlink()
+    with pytest.raises(TppcError, match=r"no manifest\.json, so this is no finished corpus"):
+        Corpus(folder)

@@ -1,0 +1,1 @@
+"""What a corpus is: languages, rows, keys, shards, the manifest, and the stream a trainer reads."""

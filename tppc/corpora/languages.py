@@ -1,0 +1,192 @@
+"""Languages: one canonical BCP-47 code each, and what every source calls it.
+
+A code of a source is never derived by slicing another code (`jpn`[:2] is `jp`): the table says it, or `langcodes` does
+for the regular cases (ISO 639-3 for Tatoeba).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from tppc.errors import UsageError
+
+# Unicode scripts in which a language is written, as regex property names; Latin is the answer for what is not listed
+# and langcodes does not know. `Common` and `Inherited` characters never count for or against a script.
+_SCRIPTS_OF_TAG = {
+    "Jpan": ("Han", "Hiragana", "Katakana"),
+    "Kore": ("Hangul", "Han"),
+    "Hans": ("Han",),
+    "Hant": ("Han",),
+    "Latn": ("Latin",),
+    "Arab": ("Arabic",),
+    "Deva": ("Devanagari",),
+    "Cyrl": ("Cyrillic",),
+    "Grek": ("Greek",),
+    "Hebr": ("Hebrew",),
+    "Thai": ("Thai",),
+    "Beng": ("Bengali",),
+    "Taml": ("Tamil",),
+    "Telu": ("Telugu",),
+    "Gujr": ("Gujarati",),
+    "Guru": ("Gurmukhi",),
+    "Knda": ("Kannada",),
+    "Mlym": ("Malayalam",),
+    "Geor": ("Georgian",),
+    "Armn": ("Armenian",),
+    "Ethi": ("Ethiopic",),
+    "Khmr": ("Khmer",),
+    "Laoo": ("Lao",),
+    "Mymr": ("Myanmar",),
+    "Orya": ("Oriya",),
+    "Sinh": ("Sinhala",),
+}
+
+# Tatoeba's code where it is not the ISO 639-3 code of the canonical tag (LanguagesLib.php of the site).
+_TATOEBA = {
+    "ar": "ara",
+    "zh": "cmn",
+    "fa": "pes",
+    "ms": "zsm",
+    "et": "est",
+    "lv": "lvs",
+    "sw": "swh",
+    "nb": "nob",
+    "az": "aze",
+    "uz": "uzb",
+    "sq": "sqi",
+    "yi": "yid",
+    "ne": "npi",
+    "mn": "mon",
+    "ku": "kmr",
+    "qu": "que",
+}
+_WIKIDATA = {"nb": "nb", "no": "nb", "sr-Latn": "sr-el", "zh-Hans": "zh-hans", "zh-Hant": "zh-hant"}
+_WIKIMATRIX = {"nb": "no", "zh-Hans": "zh", "zh-Hant": "zh", "hbs": "sh"}
+# What fastText's lid.176 answers for a language, best first; the first is the name proper, the rest count as right too.
+_LID = {
+    "ar": ("ar", "arz"),
+    "arz": ("arz", "ar"),
+    "nb": ("no", "nn"),
+    "zh-Hans": ("zh",),
+    "zh-Hant": ("zh",),
+    "cmn": ("zh",),
+    "hbs": ("sh", "sr", "hr", "bs"),
+}
+# Scripts that one language alone uses: a text that holds some of it is in that language, whatever a model says.
+_OWN_SCRIPT = {
+    "ja": ("Hiragana", "Katakana"),
+    "ko": ("Hangul",),
+    "th": ("Thai",),
+    "ka": ("Georgian",),
+    "hy": ("Armenian",),
+    "el": ("Greek",),
+}
+_ARABIC_VARIETIES = ("ary", "arq", "acm", "afb", "apc", "ajp", "ayl", "aeb", "acx")
+
+# Characters a text of the language needs where English needs one, measured on short everyday sentences (medians of
+# Tatoeba pairs); what is not listed is taken as 1. The length-ratio filter starts from it.
+_LENGTH = {
+    "hi": 1.0,
+    "ja": 0.5,
+    "ar": 0.79,
+    "zh": 0.30,
+    "zh-Hans": 0.30,
+    "zh-Hant": 0.30,
+    "ko": 0.50,
+    "he": 0.75,
+    "th": 0.95,
+    "fa": 0.90,
+    "arz": 0.79,
+}
+
+
+@dataclass(frozen=True)
+class Language:
+    """One language. `scripts` are the Unicode scripts it is written in, `own_script` those that no other language uses;
+    `length` is characters per English character; `lid` are the answers of lid.176 that count as right."""
+
+    code: str
+    name: str
+    scripts: tuple[str, ...]
+    length: float
+    tatoeba: str
+    wikidata: str
+    wikimatrix: str
+    lid: tuple[str, ...]
+    own_script: tuple[str, ...]
+
+
+@lru_cache(maxsize=1024)
+def language(code: str) -> Language:
+    """Look up a language by its canonical code (`en`, `hi`, `ja`, `arz`).
+
+    Raises `UsageError` for a code that BCP-47 does not know, or one that is not canonical (`jpn`, `EN`), naming the
+    canonical one.
+    """
+    import langcodes
+
+    try:
+        tag = langcodes.Language.get(code, normalize=True)
+    except ValueError:  # langcodes' own errors are such
+        raise UsageError(f"unknown language {code!r}: use a BCP-47 code such as en, hi, ja, ar or arz") from None
+    canonical = str(tag)
+    if not tag.is_valid() or tag.language in (None, "und"):
+        raise UsageError(f"unknown language {code!r}: use a BCP-47 code such as en, hi, ja, ar or arz")
+    if canonical != code:
+        raise UsageError(f"{code!r} is not the canonical code of its language: write {canonical!r}")
+    script_tag = tag.script or tag.maximize().script or "Latn"
+    default: tuple[str, ...] = (code,)
+    if code in _ARABIC_VARIETIES:
+        default = (code, "ar", "arz")
+    return Language(
+        code=code,
+        name=tag.display_name(),
+        scripts=_SCRIPTS_OF_TAG.get(script_tag, ("Latin",)),
+        length=_LENGTH.get(code, 0.79 if code in _ARABIC_VARIETIES else 1.0),
+        tatoeba=_TATOEBA.get(code) or tag.to_alpha3(),
+        wikidata=_WIKIDATA.get(code, code),
+        wikimatrix=_WIKIMATRIX.get(code, code),
+        lid=_LID.get(code, default),
+        own_script=_OWN_SCRIPT.get(code, ()),
+    )
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A language pair in a fixed order: `en-hi` and `hi-en` are two different corpora."""
+
+    src: str
+    tgt: str
+
+    def __str__(self) -> str:
+        return f"{self.src}-{self.tgt}"
+
+    @property
+    def languages(self) -> tuple[Language, Language]:
+        """The two `Language` entries, source first."""
+        return language(self.src), language(self.tgt)
+
+
+def parse_pair(text: str) -> Pair:
+    """Parse `en-hi`; subtags are allowed where unambiguous (`en-zh-Hans`).
+
+    Raises `UsageError` for an unknown language, the same language twice, or something that is no pair.
+    """
+    parts = text.split("-")
+    errors: list[UsageError] = []
+    for cut in range(1, len(parts)):
+        src, tgt = "-".join(parts[:cut]), "-".join(parts[cut:])
+        try:
+            language(src), language(tgt)
+        except UsageError as error:
+            errors.append(error)
+            continue
+        if src == tgt:
+            raise UsageError(f"pair {text!r} names the same language twice: write two different codes, such as en-hi")
+        return Pair(src, tgt)
+    raise (
+        errors[0]
+        if errors
+        else UsageError(f"{text!r} is not a language pair: write two codes and a hyphen, such as en-hi")
+    )
