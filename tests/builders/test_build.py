@@ -1,0 +1,263 @@
+"""The main road: same bytes however it runs, exact funnels, hold-out, and nothing lost when something goes wrong."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from snapshots import matrix_rows
+from truth import by_kind
+
+from tppc.builders import clean as clean_module
+from tppc.builders.build import build
+from tppc.builders.merge import merge
+from tppc.builders.recipe import Holdout, load_recipe
+from tppc.corpora.files import sha256_of_file
+from tppc.corpora.languages import Pair
+from tppc.errors import TppcError, UsageError
+from tppc.manifests.verify import verify
+from tppc.samples import sample_root
+
+EN_HI = [Pair("en", "hi")]
+
+
+def digests(corpus: Path) -> dict[str, str]:
+    """Digests of all files but the manifest and its seal, which hold a time."""
+    return {
+        p.relative_to(corpus).as_posix(): sha256_of_file(p)
+        for p in sorted(corpus.rglob("*"))
+        if p.is_file() and "manifest" not in p.name
+    }
+
+
+@pytest.fixture
+def many_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small files go to several buckets, as large ones would."""
+    monkeypatch.setattr(clean_module, "_BYTES_PER_BUCKET", 20_000)
+
+
+def dirty_rows() -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for i, row in enumerate(matrix_rows(3_000)):
+        rows.append(row)
+        if i % 7 == 0:
+            rows.append((1.0, row[1].upper(), f"  {row[2]}"))  # an exact duplicate by key
+        if i % 11 == 0:
+            rows.append((1.0, row[1], row[1]))
+    return rows
+
+
+def test_duplicates_leave_one_row_the_best_scored(wikimatrix: Callable[..., Path], tmp_path: Path) -> None:
+    text = ("The sea is very deep.", "समुद्र बहुत गहरा है।")
+    folder = wikimatrix([(1.1, *text), (1.2, *text), (1.2, text[0].upper(), text[1]), (1.0, *text)])
+    (corpus,) = build("wikimatrix", EN_HI, origin=str(folder), out=tmp_path / "out")
+    assert corpus.scan("train").collect()["source_id"].to_list() == ["2"]
+    assert corpus.manifest.funnel.deduplicated == 3
+    lines = gzip.decompress((corpus.path / "rejects.jsonl.gz").read_bytes()).decode().splitlines()
+    assert {json.loads(x)["detail"] for x in lines} == {"same pair as 2"}
+
+
+def test_bytes_are_the_same_with_one_worker_and_with_two(
+    wikimatrix: Callable[..., Path], tmp_path: Path, many_buckets: None
+) -> None:
+    folder = wikimatrix(dirty_rows())
+    recipe = load_recipe(None, holdout={"dev": 20, "test": 30})
+    made = []
+    for workers, name in ((1, "one"), (2, "two")):
+        (corpus,) = build("wikimatrix", EN_HI, origin=str(folder), out=tmp_path / name, recipe=recipe, workers=workers)
+        made.append(corpus)
+        assert verify(corpus.path) == []
+    assert digests(made[0].path) == digests(made[1].path)
+    assert made[0].digest == made[1].digest
+    funnel = made[0].manifest.funnel
+    assert (funnel.deduplicated, funnel.rejected["identical"]) == (429, 273)
+    assert funnel.kept == {"train": 2950, "dev": 20, "test": 30}
+
+
+def test_a_killed_build_goes_on_and_ends_in_the_same_bytes(wikimatrix: Callable[..., Path], tmp_path: Path) -> None:
+    folder = wikimatrix(dirty_rows() * 8)
+    (whole,) = build("wikimatrix", EN_HI, origin=str(folder), out=tmp_path / "whole")
+    out = tmp_path / "out"
+    command = [
+        sys.executable,
+        "-m",
+        "tppc",
+        "build",
+        "wikimatrix",
+        "--pair",
+        "en-hi",
+        "--from",
+        str(folder),
+        "--out",
+        str(out),
+    ]
+    killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list(out.glob(".work/*/clean-*")) and killed.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert killed.returncode == -signal.SIGKILL, "the build was over before it could be killed"
+    finished = {p: p.stat().st_mtime_ns for p in out.glob(".work/*/clean-*/en-hi/*.parquet")}
+    assert finished
+    seen: dict[Path, int] = {}
+
+    def watch(path: Path, *_: object) -> None:
+        seen.update({p: p.stat().st_mtime_ns for p in finished})
+
+    from tppc.builders import build as module
+
+    patch = pytest.MonkeyPatch()
+    original = module.publish
+    patch.setattr(module, "publish", lambda found, *a: (watch(found.buckets[0]), original(found, *a))[1])
+    try:
+        (resumed,) = build("wikimatrix", EN_HI, origin=str(folder), out=out)
+    finally:
+        patch.undo()
+    assert seen == finished, "what was finished before the kill must be used, not made again"
+    assert digests(resumed.path) == digests(whole.path)
+    assert resumed.digest == whole.digest
+    assert not (out / ".work").exists()
+
+
+def test_hold_out_is_exact_one_to_one_and_shares_no_text_with_train(
+    wikimatrix: Callable[..., Path], tmp_path: Path, many_buckets: None
+) -> None:
+    rows = matrix_rows(900)
+    # One source text with several targets, one target with several sources: neither may straddle the splits.
+    rows += [(1.0, s, f"{t[:-1]} सच में।") for _, s, t in rows[:300]]
+    rows += [(1.0, s.replace("is very", "really is"), t) for _, s, t in rows[300:600]]
+    recipe = load_recipe(None, holdout={"dev": 60, "test": 100})
+    (corpus,) = build("wikimatrix", EN_HI, origin=str(wikimatrix(rows)), out=tmp_path / "out", recipe=recipe)
+    frames = {s: corpus.scan(s).collect() for s in ("train", "dev", "test")}
+    assert (frames["dev"].height, frames["test"].height) == (60, 100)
+    held = pl.concat([frames["dev"], frames["test"]])
+    assert held["src_key"].n_unique() == held["tgt_key"].n_unique() == 160
+    for side in ("src_key", "tgt_key"):
+        assert not set(held[side]) & set(frames["train"][side])
+    funnel = corpus.manifest.funnel
+    assert funnel.unaccounted() == 0
+    assert funnel.dropped["holdout"] > 40
+    published = pl.read_parquet(corpus.path / "heldout.parquet")
+    assert sorted(published["src_key"]) == sorted(held["src_key"])
+
+
+def test_hold_out_depends_on_the_texts_alone(wikimatrix: Callable[..., Path], tmp_path: Path) -> None:
+    recipe = load_recipe(None, holdout={"test": 40})
+    rows = matrix_rows(500)
+    (one,) = build("wikimatrix", EN_HI, origin=str(wikimatrix(rows)), out=tmp_path / "one", recipe=recipe)
+    turned = [(1.2, s, t) for _, s, t in reversed(rows)]
+    (two,) = build(
+        "wikimatrix", EN_HI, origin=str(wikimatrix(turned, folder="turned")), out=tmp_path / "two", recipe=recipe
+    )
+    assert one.scan("test").collect()["src_text"].to_list() == two.scan("test").collect()["src_text"].to_list()
+
+
+def test_too_large_a_hold_out_is_refused(wikimatrix: Callable[..., Path], tmp_path: Path) -> None:
+    recipe = load_recipe(None, holdout=Holdout(test=40).model_dump())
+    with pytest.raises(UsageError, match="too small to hold out 40 pairs"):
+        build("wikimatrix", EN_HI, origin=str(wikimatrix(matrix_rows(30))), out=tmp_path / "out", recipe=recipe)
+
+
+def test_merge_does_not_depend_on_the_order_of_its_parts(tmp_path: Path) -> None:
+    rows = clean_module.with_keys(
+        pl.DataFrame(
+            {
+                "src_text": ["a b", "A b", "c"], "tgt_text": ["x", "x", "y"], "source_id": ["10", "9", "3"],
+                "score": pl.Series([1.0, 1.0, None], dtype=pl.Float32), "licence": ["l"] * 3, "attribution": [None] * 3,
+            }
+        )
+    )  # fmt: skip
+    for name, part in (("p", rows[:1]), ("q", rows[1:])):
+        (tmp_path / name).mkdir()
+        part.write_parquet(tmp_path / name / "bucket-0000.parquet")
+    results = []
+    for order in (("p", "q"), ("q", "p")):
+        out = tmp_path / f"out-{order[0]}"
+        out.mkdir()
+        merge(out, [str(tmp_path / o) for o in order], 0)
+        results.append({f.name: f.read_bytes() for f in out.iterdir()})
+    assert results[0] == results[1]
+    kept = pl.read_parquet(tmp_path / "out-p" / "bucket-0000.parquet")
+    assert sorted(kept["source_id"]) == ["3", "9"]  # 9 comes before 10
+
+
+def test_a_second_build_leaves_the_corpus_and_another_is_refused(
+    wikimatrix: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = wikimatrix(matrix_rows(40)), tmp_path / "out"
+    (corpus,) = build("wikimatrix", EN_HI, origin=str(folder), out=out)
+    before = {p: (p.stat().st_mtime_ns, sha256_of_file(p)) for p in out.rglob("*") if p.is_file()}
+    build("wikimatrix", EN_HI, origin=str(folder), out=out)
+    assert "built already" in capsys.readouterr().err
+    with pytest.raises(TppcError, match=r"holds another corpus .* choose another --out"):
+        build("wikimatrix", EN_HI, origin=str(folder), out=out, recipe=load_recipe(None, limit=3))
+    with pytest.raises(TppcError, match="holds another corpus"):
+        build("wikimatrix", EN_HI, origin=str(wikimatrix(matrix_rows(41), folder="other")), out=out)
+    assert {p: (p.stat().st_mtime_ns, sha256_of_file(p)) for p in out.rglob("*") if p.is_file()} == before
+    assert corpus.manifest.funnel.kept == {"train": 40}
+
+
+def test_a_folder_of_other_files_is_refused_and_kept(wikimatrix: Callable[..., Path], tmp_path: Path) -> None:
+    target = tmp_path / "out" / "wikimatrix" / "en-hi"
+    target.mkdir(parents=True)
+    (target / "thesis.docx").write_text("years of work")
+    with pytest.raises(TppcError, match="no finished corpus; remove it or choose another --out"):
+        build("wikimatrix", EN_HI, origin=str(wikimatrix(matrix_rows(4))), out=tmp_path / "out")
+    assert (target / "thesis.docx").read_text() == "years of work"
+
+
+def test_the_manifest_names_no_path_of_the_machine(wikimatrix: Callable[..., Path], tmp_path: Path) -> None:
+    (corpus,) = build("wikimatrix", EN_HI, origin=str(wikimatrix(matrix_rows(4))), out=tmp_path / "out")
+    for path in corpus.path.rglob("*"):
+        if path.is_file():
+            assert str(tmp_path).encode() not in path.read_bytes()
+            assert os.uname().nodename.encode() not in path.read_bytes() or len(os.uname().nodename) < 4
+
+
+def test_the_corpus_loads_with_datasets(wikimatrix: Callable[..., Path], tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    recipe = load_recipe(None, holdout={"dev": 3, "test": 5})
+    (corpus,) = build("wikimatrix", EN_HI, origin=str(wikimatrix(matrix_rows(60))), out=tmp_path / "out", recipe=recipe)
+    loaded = datasets.load_dataset(str(corpus.path), "en-hi", cache_dir=str(tmp_path / "hf"))
+    assert {k: v.num_rows for k, v in loaded.items()} == {"train": corpus.rows("train"), "validation": 3, "test": 5}
+    assert loaded["train"][0]["src_text"] == corpus.scan("train").collect()["src_text"][0]
+
+
+KINDS_SEEN = [
+    "concatenated", "control_characters", "empty", "exact_duplicate", "markup", "mojibake", "number_mismatch", "swapped",
+    "truncated", "untranslated", "url_or_code", "wrong_language",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pair", "name"), [("en-hi", "en-hi"), ("en-ar", "ar-en"), ("en-ja", "en-ja")])
+def test_real_noisy_bitext_is_cleaned(shared: Path, tmp_path: Path, pair: str, name: str) -> None:
+    folder = shared / "data" / "noisy"
+    src, tgt = pair.split("-")
+    (corpus,) = build("wikimatrix", [Pair(src, tgt)], origin=str(folder), out=tmp_path)
+    found = by_kind(corpus, folder / f"WikiMatrix.{name}.tsv.gz", folder / f"WikiMatrix.{name}.truth.tsv")
+    assert {k: round(v, 3) for k, v in found.items() if k in KINDS_SEEN and v < 0.9} == {}
+    assert found["clean"] >= 0.95
+
+
+@pytest.mark.parametrize(("pair", "name"), [("en-hi", "en-hi"), ("en-ar", "ar-en"), ("en-ja", "en-ja")])
+def test_the_noisy_sample_is_cleaned(tmp_path: Path, pair: str, name: str) -> None:
+    """The twin of the test on real data, for machines that have none."""
+    src, tgt = pair.split("-")
+    (corpus,) = build("wikimatrix", [Pair(src, tgt)], origin="sample", out=tmp_path)
+    truth = Path(__file__).parents[1] / "samples" / "truth" / f"WikiMatrix.{name}.truth.tsv"
+    found = by_kind(corpus, sample_root() / "wikimatrix" / f"WikiMatrix.{name}.tsv.gz", truth)
+    unseen = {"misaligned", "near_duplicate", "clean"}  # these need an encoder, and near dedup
+    # The small language-ID model takes one Nepali sentence of the sample for Hindi.
+    limits = dict.fromkeys(found.keys() - unseen, 0.9) | {"wrong_language_same_script": 0.85}
+    assert {k: round(found[k], 3) for k, limit in limits.items() if found[k] < limit} == {}
+    assert found["clean"] >= 0.95

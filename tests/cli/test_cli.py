@@ -1,0 +1,99 @@
+"""The command line as a user meets it: one clear sentence and the right exit status for bad input."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def tppc(*arguments: object, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Run the command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "tppc", *map(str, arguments)], capture_output=True, input=stdin, timeout=120, check=False
+    )
+
+
+@pytest.fixture
+def matrix(tmp_path: Path) -> Path:
+    lines = "".join(f"1.1\tThe house number {i} is old.\tमकान संख्या {i} पुराना है।\n" for i in range(30))
+    (tmp_path / "WikiMatrix.en-hi.tsv.gz").write_bytes(gzip.compress(lines.encode()))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["build", "wikimatrix", "--pair", "en-qq"], 2, "unknown language 'qq'"),
+        (["build", "wikimatrix", "--pair", "en-en"], 2, "names the same language twice"),
+        (["build", "wikimatrix", "--pair", "en-hi", "--from", "nowhere"], 1, "WikiMatrix.en-hi.tsv.gz: no such file"),
+        (["build", "wikidata", "--pair", "en-hi", "--from", "nowhere.json"], 1, "nowhere.json: no such file"),
+        (["build", "tatoeba", "--pair", "en-hi", "--holdout", "dev:3"], 2, "write dev=N,test=N"),
+        (["build", "tatoeba", "--pair", "en-hi", "--recipe", "none.toml"], 1, "none.toml: cannot read the recipe"),
+        (["build", "wikimatrix"], 2, "Missing option '--pair'"),
+        (["build", "nosuch", "--pair", "en-hi"], 2, "No such command"),
+        (["corpora", "show", "nowhere"], 1, "nowhere: no such folder"),
+        (["manifests", "verify", "."], 1, "no manifest.json, so this is no finished corpus"),
+    ],
+)
+def test_bad_requests_end_with_one_sentence(
+    arguments: list[str], status: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = tppc(*arguments)
+    assert result.returncode == status, result.stderr.decode()
+    assert says in result.stderr.decode()
+    assert b"Traceback" not in result.stderr
+    assert result.stdout == b""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    result = tppc("corpora", "show", tmp_path / "none", "--debug")
+    assert b"Traceback" in result.stderr
+    assert result.returncode == 1
+
+
+def test_build_show_head_stats_verify(matrix: Path) -> None:
+    out = matrix / "corpora"
+    built = tppc(
+        "build", "wikimatrix", "--pair", "en-hi", "--from", matrix, "--out", out, "--holdout", "test=4", "--json"
+    )
+    assert built.returncode == 0, built.stderr.decode()
+    (found,) = json.loads(built.stdout)
+    assert found["funnel"]["kept"] == {"train": 26, "test": 4}
+    corpus = out / "wikimatrix" / "en-hi"
+    assert b"kept in train" in tppc("corpora", "show", corpus).stdout
+    assert len(tppc("corpora", "head", corpus, "-n", "3", "--split", "test").stdout.splitlines()) == 3
+    assert json.loads(tppc("corpora", "head", corpus, "-n", "1", "--json").stdout)["tgt_lang"] == "hi"
+    assert b"src_chars" in tppc("corpora", "stats", corpus).stdout
+    assert b"build digest" in tppc("manifests", "show", corpus).stdout
+    assert tppc("manifests", "verify", corpus).stdout.decode().endswith("sound\n")
+
+
+def test_a_dump_on_standard_input(tmp_path: Path) -> None:
+    entity = {"type": "item", "id": "Q1", "labels": {"en": {"language": "en", "value": "universe"}, "hi": {"language": "hi", "value": "ब्रह्मांड"}},
+              "descriptions": {"en": {"language": "en", "value": "all of space"}, "hi": {"language": "hi", "value": "सारा अंतरिक्ष"}}}  # fmt: skip
+    data = f"[\n{json.dumps(entity)}\n]\n".encode()
+    result = tppc("build", "wikidata", "--pair", "en-hi", "--from", "-", "--out", tmp_path / "out", stdin=data)
+    assert result.returncode == 0, result.stderr.decode()
+    assert b"kept in train" in result.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys; from tppc import cli; print([m for m in ('torch', 'transformers', 'polars', 'pyarrow', 'numpy', 'pydantic') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "command", [["build"], ["build", "wikidata"], ["sources"], ["corpora", "head"], ["manifests", "verify"]]
+)
+def test_help_has_an_example(command: list[str]) -> None:
+    result = tppc(*command, "--help")
+    assert result.returncode == 0
+    assert command == ["build"] or b"Example: tppc " in result.stdout

@@ -1,0 +1,239 @@
+"""The main road of building: fetch -> clean -> merge -> identify -> select -> publish.
+
+Each step's tasks are pure functions over files, run by the engine; a killed build goes on where it stopped. The
+bytes of a corpus depend on snapshots, recipe and library versions alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from tppc.builders.clean import bucket_bits, bucket_name, clean_task
+from tppc.builders.download import Fetched, is_url, public_url
+from tppc.builders.engine import Task, run_tasks, versions
+from tppc.builders.identify import identify
+from tppc.builders.merge import merge
+from tppc.builders.progress import note
+from tppc.builders.publish import Identified, publish
+from tppc.builders.recipe import Recipe
+from tppc.builders.rejects import Rejects
+from tppc.builders.sources import SOURCES
+from tppc.builders.sources.base import Partition, Request, Source
+from tppc.corpora.corpus import Corpus
+from tppc.corpora.files import sha256_of_value
+from tppc.corpora.languages import Pair, parse_pair
+from tppc.corpora.manifest import NAME, Funnel
+from tppc.errors import TppcError, UsageError
+
+# Below this a pool of processes costs more than it saves. The number of workers never changes a byte.
+_POOL_FROM_BYTES = 4 << 20
+
+
+def build(
+    source: str,
+    pairs: Sequence[Pair],
+    *,
+    origin: str | None = None,
+    endpoint: str | None = None,
+    out: Path = Path("corpora"),
+    recipe: Recipe | None = None,
+    workers: int | None = None,
+) -> list[Corpus]:
+    """Build the corpora of some pairs from one source, each at `<out>/<source>/<pair>`.
+
+    Args:
+        origin: `--from`: None for the true upstream, `sample` for the snapshots inside the package, a mirror root,
+        a file, a URL.
+        endpoint: a SPARQL endpoint (wikidata only). workers: processes; None chooses by the size of the snapshot.
+
+    A corpus that stands already with the same snapshots, recipe and versions is left as it is. Raises `TppcError`
+    where a folder holds something else, or a file is missing or damaged; nothing that stood before is touched then.
+    """
+    recipe = recipe or Recipe()
+    entry = source_named(source)
+    request = _request(entry, pairs, origin, endpoint, recipe)
+    targets = {str(pair): out / entry.name / str(pair) for pair in pairs}
+    for target in targets.values():
+        _refuse_strangers(target)
+    partitions, fetched = entry.fetch(request)
+    missing = [p for p in partitions if any(not _stands(targets[n], fetched[n], recipe) for n in p.pairs)]
+    if missing:
+        work = (
+            out
+            / ".work"
+            / sha256_of_value([source, sorted(targets), [p.identity for p in missing], recipe.digest()])[:16]
+        )
+        work.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(work.with_suffix(".lock"), timeout=0):
+                _build(entry, missing, fetched, recipe, targets, work, workers, _command(entry, request))
+        except Timeout:
+            raise TppcError(
+                f"{out}: another process builds the same corpus right now; wait for it, then run the command again"
+            ) from None
+        shutil.rmtree(work)
+        work.with_suffix(".lock").unlink(missing_ok=True)
+        if not any(work.parent.iterdir()):
+            work.parent.rmdir()
+    return [Corpus(target) for target in targets.values()]
+
+
+def source_named(name: str) -> Source:
+    """Look up a source. Raises `UsageError` for one that does not exist."""
+    if name not in SOURCES:
+        raise UsageError(f"unknown source {name!r}: there are {', '.join(SOURCES)}")
+    return SOURCES[name]
+
+
+def _request(entry: Source, pairs: Sequence[Pair], origin: str | None, endpoint: str | None, recipe: Recipe) -> Request:
+    if not pairs:
+        raise UsageError("no language pair: give at least one, such as --pair en-hi")
+    if len(set(pairs)) < len(pairs):
+        raise UsageError("the same --pair is given twice")
+    if endpoint and (entry.name != "wikidata" or origin):
+        raise UsageError("--endpoint asks a SPARQL endpoint: it goes with `tppc build wikidata` and without --from")
+    if origin == "sample":
+        from tppc.samples import sample_root
+
+        folder = sample_root() / entry.name
+        origin = str(folder / "wikidata-sample.json.gz") if entry.name == "wikidata" else str(folder)
+    options = recipe.wikidata.model_dump() if entry.name == "wikidata" else {}
+    return Request(tuple(pairs), origin, endpoint, recipe.limit, options)
+
+
+def _command(entry: Source, request: Request) -> str:
+    """The command that builds the same again; a local path is shortened to its name, a URL loses its secrets."""
+    words = ["tppc build", entry.name, *(f"--pair {p}" for p in request.pairs)]
+    if request.origin:
+        words.append(f"--from {public_url(request.origin) if is_url(request.origin) else Path(request.origin).name}")
+    if request.endpoint:
+        words.append(f"--endpoint {public_url(request.endpoint) if is_url(request.endpoint) else request.endpoint}")
+    return " ".join([*words, "--recipe RECIPE"])
+
+
+def _refuse_strangers(target: Path) -> None:
+    """Raise if the target folder holds something that is no finished corpus."""
+    if target.exists() and not (target / NAME).is_file() and (not target.is_dir() or any(target.iterdir())):
+        raise TppcError(f"{target}: holds files that are no finished corpus; remove it or choose another --out")
+
+
+def _stands(target: Path, files: Sequence[Fetched], recipe: Recipe) -> bool:
+    """Whether this very corpus stands at `target`. Raises `TppcError` if another one does."""
+    if not (target / NAME).is_file():
+        return False
+    have = Corpus(target).manifest
+    same = (
+        sorted(s.sha256 for s in have.snapshots) == sorted(f.snapshot.sha256 for f in files)
+        and have.recipe_digest == recipe.digest()
+        and have.versions == versions()
+    )
+    if not same:
+        raise TppcError(
+            f"{target}: holds another corpus (built from other snapshots, another recipe or other versions); "
+            "choose another --out, or move it away"
+        )
+    note(f"{target}: built already from the same snapshots and recipe; left as it is")
+    return True
+
+
+def _build(
+    entry: Source,
+    partitions: Sequence[Partition],
+    fetched: dict[str, list[Fetched]],
+    recipe: Recipe,
+    targets: dict[str, Path],
+    work: Path,
+    workers: int | None,
+    command: str,
+) -> None:
+    size = sum({f.snapshot.sha256: f.snapshot.bytes for files in fetched.values() for f in files}.values())
+    bits = bucket_bits(size)
+    if workers is None:
+        workers = (os.cpu_count() or 1) if size >= _POOL_FROM_BYTES else 1
+    resolved = recipe.resolved()
+    cleaned = run_tasks(
+        [
+            Task(
+                "clean",
+                clean_task,
+                {"partition": p, "recipe": resolved, "bits": bits},
+                {"partition": p.identity, "recipe": resolved, "bits": bits},
+            )
+            for p in partitions
+        ],
+        work,
+        workers,
+    )
+    parts: dict[str, list[str]] = {}
+    for partition, folder in zip(partitions, cleaned, strict=True):
+        for name in partition.pairs:
+            if not (targets[name] / NAME).is_file():
+                parts.setdefault(name, []).append(str(folder / name))
+    places = [(name, bucket) for name in parts for bucket in range(1 << bits)]
+    merged = run_tasks(
+        [
+            Task("merge", merge, {"parts": parts[n], "bucket": b}, {"parts": [_tail(p) for p in parts[n]], "bucket": b})
+            for n, b in places
+        ],
+        work,
+        workers,
+    )
+    settings = recipe.language_id.model_dump()
+    identified = run_tasks(
+        [
+            Task(
+                "identify",
+                identify,
+                {"part": str(m), "bucket": b, "pair": n, "settings": settings},
+                {"part": m.name, "bucket": b, "pair": n, "settings": settings},
+            )
+            for (n, b), m in zip(places, merged, strict=True)
+        ],
+        work,
+        workers,
+    )
+    for name, folders in parts.items():
+        mine = [i for i, (n, _) in enumerate(places) if n == name]
+        found = _gather(
+            parse_pair(name), folders, [merged[i] for i in mine], [identified[i] for i in mine], fetched[name]
+        )
+        publish(found, entry, recipe, targets[name], command)
+
+
+def _tail(path: str) -> str:
+    """The part of a task's output path that depends on digests alone."""
+    return "/".join(Path(path).parts[-2:])
+
+
+def _gather(
+    pair: Pair, cleaned: Sequence[str], merged: Sequence[Path], identified: Sequence[Path], files: Sequence[Fetched]
+) -> Identified:
+    """Add up the funnels of the steps and collect their rejects."""
+    rejects = Rejects()
+    totals: list[tuple[Funnel, dict[str, int]]] = []
+    for folders in ([Path(c) for c in cleaned], merged, identified):
+        funnel, counts = Funnel(), dict[str, int]()
+        for folder in folders:
+            value: dict[str, Any] = json.loads((folder / "funnel.json").read_bytes())
+            funnel = funnel + Funnel.model_validate(value["funnel"])
+            counts = {k: counts.get(k, 0) + value["counts"].get(k, 0) for k in (*counts, *value["counts"])}
+            rejects.load(folder / "rejects.tsv")
+        totals.append((funnel, counts))
+    (first, counts), (second, _), (third, _) = totals
+    assert second.read == first.kept["train"], "merge must read what clean kept"
+    assert third.read == second.kept.get("train", 0), "identify must read what merge kept"
+    total = Funnel(
+        read=first.read,
+        rejected={**first.rejected, **third.rejected},
+        deduplicated=second.deduplicated,
+        kept=third.kept,
+    )
+    buckets = [path for bucket, folder in enumerate(identified) if (path := folder / bucket_name(bucket)).is_file()]
+    return Identified(pair, buckets, total, counts, rejects, [f.snapshot for f in files])

@@ -1,0 +1,44 @@
+"""Step 3, `merge`: one bucket of all partitions -> exact duplicate pairs out, rows in corpus order.
+
+Of equal pairs the winner is the first by (highest source score, source id, text), so it does not depend on which
+partition was read first. Source ids compare by length, then by characters, which orders numbers as numbers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from tppc.builders.clean import bucket_name, write_funnel
+from tppc.builders.rejects import Rejects
+from tppc.corpora.manifest import Funnel
+
+_ID = (pl.col("source_id").str.len_bytes(), pl.col("source_id"))
+
+
+def merge(folder: Path, parts: list[str], bucket: int) -> None:
+    """Merge bucket `bucket` of the folders `parts` (outputs of `clean` for one pair) into one sorted bucket."""
+    found = [path for part in parts if (path := Path(part) / bucket_name(bucket)).is_file()]
+    rejects, kept, duplicates = Rejects(), 0, 0
+    if found:
+        rows = pl.concat([pl.read_parquet(path) for path in found])
+        winner_first = rows.sort(
+            "order_key",
+            "src_key",
+            "tgt_key",
+            pl.col("score").fill_null(float("-inf")) * -1,
+            *_ID,
+            "src_text",
+            "tgt_text",
+        )
+        first = winner_first.select(is_first=pl.struct("src_key", "tgt_key").is_first_distinct()).to_series()
+        unique, copies = winner_first.filter(first), winner_first.filter(~first)
+        kept, duplicates = unique.height, copies.height
+        winners = unique.select("src_key", "tgt_key", detail="same pair as " + pl.col("source_id"))
+        rejects.add_rows(
+            copies.join(winners, on=["src_key", "tgt_key"], how="left").with_columns(reason=pl.lit("duplicate"))
+        )
+        unique.write_parquet(folder / bucket_name(bucket), compression_level=1)
+    write_funnel(folder, Funnel(read=kept + duplicates, deduplicated=duplicates, kept={"train": kept}))
+    rejects.save(folder / "rejects.tsv")

@@ -1,0 +1,114 @@
+"""The recipe: every setting that decides what a build keeps."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from tppc.builders.filters import FILTERS
+from tppc.builders.filters.base import Settings
+from tppc.corpora.files import sha256_of_value
+from tppc.errors import TppcError, UsageError
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LanguageId(_Part):
+    """Language identification with fastText, on rows that the cheap filters and exact dedup left.
+
+    A text with fewer letters than `min_letters` times its language's length factor is judged by its script alone:
+    the model guesses on titles (`Berlin` is German to it). A longer text is refused when the probability of its
+    own language (and the codes that count as it) is below `max_expected` and another language has at least `min_other`,
+    unless the text holds characters of a script that only its language uses (kana, Hangul).
+    """
+
+    enabled: bool = True
+    min_letters: int = Field(default=20, ge=0)
+    max_expected: float = Field(default=0.2, ge=0, le=1)
+    min_other: float = Field(default=0.5, ge=0, le=1)
+
+
+class Holdout(_Part):
+    """Pairs set aside: dev and test hold exactly this many pairs, each source and target text once."""
+
+    dev: int = Field(default=0, ge=0)
+    test: int = Field(default=0, ge=0)
+
+    @property
+    def total(self) -> int:
+        """Pairs in all held-out splits."""
+        return self.dev + self.test
+
+
+class WikidataText(_Part):
+    """Wikidata: items that only serve Wikimedia itself (disambiguation, category, template, list pages) are left
+    out.
+    """
+
+    exclude_internal: bool = True
+
+
+class _Filters(_Part):
+    """Settings of every filter, by name."""
+
+    def by_name(self) -> dict[str, Settings]:
+        """Settings of every filter, in the order in which the filters are asked."""
+        return {f.name: getattr(self, f.name) for f in FILTERS}
+
+
+if TYPE_CHECKING:
+    FilterSettings = _Filters
+else:  # one field a filter, so that a new filter needs no change here
+    FilterSettings = create_model(
+        "FilterSettings", __base__=_Filters, **{f.name: (f.settings, f.settings()) for f in FILTERS}
+    )
+
+
+class Recipe(_Part):
+    """`recipe.toml`. Unknown keys are errors."""
+
+    filters: FilterSettings = Field(default_factory=FilterSettings)
+    language_id: LanguageId = LanguageId()
+    holdout: Holdout = Holdout()
+    wikidata: WikidataText = WikidataText()
+    limit: int | None = Field(default=None, ge=1, description="stop after this many source records, in file order")
+
+    def resolved(self) -> dict[str, Any]:
+        """Every setting with its value, defaults included."""
+        return self.model_dump(mode="json")
+
+    def digest(self) -> str:
+        """SHA-256 of the resolved recipe."""
+        return sha256_of_value(self.resolved())
+
+
+def load_recipe(path: Path | None, **overrides: Any) -> Recipe:
+    """Read a recipe file, or take the defaults, and lay flags over it.
+
+    Args:
+        overrides: whole parts (`holdout=...`, `limit=...`); None leaves the file's value.
+
+    Raises `TppcError` for a file that cannot be read, `UsageError` for a setting that does not exist or does not fit.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise TppcError(f"{path}: cannot read the recipe ({error.strerror}); check --recipe") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise TppcError(f"{path}: not valid TOML: {error}") from error
+    values.update({k: v for k, v in overrides.items() if v is not None})
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "recipe"
+        raise UsageError(
+            f"{path or 'recipe'}: {where}: {first['msg']}; `tppc build --dry-run` prints every setting"
+        ) from error

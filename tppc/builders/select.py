@@ -1,0 +1,80 @@
+"""Step 5, `select`: rules that need more than one bucket. Here the hold-out.
+
+The hold-out is drawn by a hash of the source text's key, so it depends on the texts alone. A held-out split holds
+every source and every target text once (retrieval needs one right answer), and train drops every row that shares a
+side with it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from tppc.builders.recipe import Holdout
+from tppc.corpora.keys import draw
+from tppc.errors import UsageError
+
+# Candidates a held-out pair: spare ones stand in for those whose target text is taken already.
+_SPARE = 4
+
+
+class _Candidate(NamedTuple):
+    drawn: float
+    src_key: int
+    order_key: int
+    tgt_key: int
+
+
+def draw_holdout(buckets: Iterable[Path], holdout: Holdout) -> pl.DataFrame:
+    """Choose the held-out pairs: a frame of `src_key`, `tgt_key`, `split`, with exactly the rows asked for.
+
+    Memory follows the size of the hold-out, not of the corpus. Raises `UsageError` if the corpus is too small.
+    """
+    wanted = [("test", holdout.test), ("dev", holdout.dev)]
+    chosen: dict[str, list[object]] = {"src_key": [], "tgt_key": [], "split": []}
+    if holdout.total:
+        queue = iter(_lowest(buckets, _SPARE * holdout.total))
+        taken: set[int] = set()
+        for split, count in wanted:
+            for _ in range(count):
+                pick = next((c for c in queue if c.tgt_key not in taken), None)
+                if pick is None:
+                    raise UsageError(
+                        f"the corpus is too small to hold out {holdout.total} pairs with texts of their own; "
+                        "ask for less with --holdout"
+                    )
+                taken.add(pick.tgt_key)
+                for name, value in (("src_key", pick.src_key), ("tgt_key", pick.tgt_key), ("split", split)):
+                    chosen[name].append(value)
+    return pl.DataFrame(chosen, schema={"src_key": pl.Int64, "tgt_key": pl.Int64, "split": pl.String})
+
+
+def _lowest(buckets: Iterable[Path], count: int) -> list[_Candidate]:
+    """The first pair (by order key) of each of the `count` source texts with the lowest draw, in the order of the
+    draw.
+    """
+    best: dict[int, _Candidate] = {}
+    for path in buckets:
+        rows = pl.read_parquet(path, columns=["src_key", "tgt_key", "order_key"])
+        for src, tgt, order in rows.iter_rows():
+            candidate = _Candidate(draw(src, "holdout"), src, order, tgt)
+            if src not in best or candidate < best[src]:
+                best[src] = candidate
+        if len(best) > 8 * count:
+            best = {c.src_key: c for c in heapq.nsmallest(count, best.values())}
+    return heapq.nsmallest(count, best.values())
+
+
+def split_rows(rows: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
+    """Add `split`: the held-out split of a row, `train`, or null for a row that shares a side with a held-out pair."""
+    if held.height == 0:
+        return rows.with_columns(split=pl.lit("train"))
+    joined = rows.join(held, on=["src_key", "tgt_key"], how="left", maintain_order="left")
+    shares = pl.col("src_key").is_in(held["src_key"].implode()) | pl.col("tgt_key").is_in(held["tgt_key"].implode())
+    return joined.with_columns(
+        split=pl.when(pl.col("split").is_null() & ~shares).then(pl.lit("train")).otherwise("split")
+    )

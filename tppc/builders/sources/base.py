@@ -1,0 +1,113 @@
+"""What a source is: it says which files it needs, cuts them into partitions, and reads a partition into raw rows.
+
+A new source is one file that ends with a `SOURCE = Source(...)`, and one line in `tppc.builders.sources`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from tppc.builders.download import Fetched
+from tppc.corpora.languages import Pair
+
+# Columns of a raw batch; a source may add those that `corpora.schema.EXTRA` lists for it.
+RAW = {
+    "src_text": pl.String,
+    "tgt_text": pl.String,
+    "source_id": pl.String,
+    "score": pl.Float32,
+    "licence": pl.String,
+    "attribution": pl.String,
+}
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A source record that never became a row: unreadable, or it lacks a side. `raw` are the bytes of unreadable
+    ones.
+    """
+
+    reason: str
+    source_id: str
+    detail: str | None = None
+    src_text: str | None = None
+    tgt_text: str | None = None
+    raw: bytes | None = None
+
+
+@dataclass
+class RawBatch:
+    """Rows of one pair as the source has them, before normalisation, and what could not become a row."""
+
+    pair: Pair
+    rows: pl.DataFrame
+    refused: list[Refused] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A part of a source that one task reads: JSON-able, so that its digest names the task's output.
+
+    `files` maps a role to a path, `digests` the same role to a SHA-256; the paths do not enter the digest.
+    """
+
+    source: str
+    pairs: tuple[str, ...]
+    files: dict[str, str]
+    digests: dict[str, str]
+    limit: int | None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def path(self, role: str) -> Path | None:
+        """The file in a role, None where the source does not have it."""
+        return Path(self.files[role]) if role in self.files else None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the rows of this partition."""
+        return {
+            "source": self.source,
+            "pairs": self.pairs,
+            "digests": self.digests,
+            "limit": self.limit,
+            "options": self.options,
+        }
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asked of a source."""
+
+    pairs: tuple[Pair, ...]
+    origin: str | None
+    endpoint: str | None
+    limit: int | None
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source. `fetch` brings the files and cuts them into partitions; `read` turns a partition into raw rows."""
+
+    name: str
+    upstream: str
+    licence: str
+    about: str
+    citation: str
+    limits: tuple[str, ...]
+    fetch: Callable[[Request], tuple[list[Partition], dict[str, list[Fetched]]]]
+    read: Callable[[Partition], Iterator[RawBatch]]
+    needs_attribution: bool = False
+
+
+def frame(columns: dict[str, list[Any]], extra: dict[str, Any] | None = None) -> pl.DataFrame:
+    """A frame of raw rows with every column of `RAW` (missing ones are null)."""
+    schema = {**RAW, **(extra or {})}
+    rows = len(next(iter(columns.values()))) if columns else 0
+    return pl.DataFrame({name: columns.get(name, [None] * rows) for name in schema}, schema=schema)

@@ -1,0 +1,40 @@
+"""Read compressed files as lines of bytes, with errors that name the file and the place."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from tppc.errors import TppcError
+
+_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
+
+def _open(path: Path) -> IO[bytes]:
+    opener = _OPENERS.get(path.suffix.lower())
+    file: IO[bytes] = opener(path, "rb") if opener else path.open("rb")
+    return file
+
+
+def lines_of(path: Path | None) -> Iterator[bytes]:
+    """Lines of a plain, gzip, bzip2 or xz file, without their newline; None reads standard input.
+
+    Only `\\n` ends a line, never another character that Python's text mode would take for a line end.
+    Raises `TppcError` for a truncated or damaged file, with the number of the last line that was read.
+    """
+    number, name = 0, str(path) if path else "standard input"
+    try:
+        with sys.stdin.buffer if path is None else _open(path) as file:
+            for line in file:
+                number += 1
+                yield line.removesuffix(b"\n")
+    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, OSError) as error:
+        raise TppcError(
+            f"{name}: truncated or damaged after line {number} ({error}); fetch the file again and run the same command"
+        ) from error

@@ -1,0 +1,122 @@
+"""`tppc corpora`: look at corpora."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from tppc.corpora.corpus import Corpus
+
+Paths = Annotated[list[Path], typer.Argument(help="Corpus folders.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Split = Annotated[str, typer.Option(help="train, dev or test.")]
+Count = Annotated[int, typer.Option("-n", min=1, help="Rows to show.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="Look at corpora.", no_args_is_help=True, rich_markup_mode=None)
+    for command in (show, head, stats):
+        group.command()(command)
+    app.add_typer(group, name="corpora")
+
+
+def print_funnels(corpora: Sequence[Corpus], as_json: bool) -> None:
+    """Print what became of every row that was read."""
+    if as_json:
+        found = [
+            {
+                "path": str(c.path),
+                "name": c.name,
+                "build_digest": c.digest,
+                "funnel": c.manifest.funnel.model_dump(),
+                "source_counts": c.manifest.source_counts,
+            }
+            for c in corpora
+        ]
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for corpus in corpora:
+        funnel = corpus.manifest.funnel
+        typer.echo(f"{corpus.name}  ->  {corpus.path}")
+        _line("read", funnel.read)
+        for name, count in funnel.rejected.items():
+            _line(f"- {name}", count)
+        _line("- duplicates", funnel.deduplicated)
+        for name, count in funnel.dropped.items():
+            _line(f"- {name}", count)
+        for name, count in funnel.kept.items():
+            _line(f"kept in {name}", count)
+        if not funnel.kept:
+            _line("kept", 0)
+        for name, count in corpus.manifest.source_counts.items():
+            _line(f"({name})", count)
+        typer.echo()
+
+
+def _line(name: str, count: int) -> None:
+    typer.echo(f"  {name:<52}{count:>12,}")
+
+
+def show(paths: Paths, as_json: Json = False) -> None:
+    """Show name, rows, funnel and licences of corpora.
+
+    Example: tppc corpora show corpora/tatoeba/en-hi
+    """
+    from tppc.corpora.corpus import Corpus
+
+    corpora = [Corpus(p) for p in paths]
+    print_funnels(corpora, as_json)
+    if not as_json:
+        for corpus in corpora:
+            for licence, rows in corpus.manifest.licences.items():
+                _line(f"{corpus.name} {licence}", rows)
+
+
+def head(
+    paths: Paths,
+    split: Split = "train",
+    n: Count = 10,
+    as_json: Json = False,
+) -> None:
+    """Print the first rows of a split.
+
+    Example: tppc corpora head corpora/tatoeba/en-hi -n 5 --split test
+    """
+    from tppc.corpora.corpus import Corpus
+
+    for path in paths:
+        rows: list[dict[str, Any]] = Corpus(path).scan(split).head(n).collect().to_dicts()
+        for row in rows:
+            if as_json:
+                typer.echo(json.dumps(row, ensure_ascii=False))
+            else:
+                typer.echo(f"{row['source_id']}\t{row['src_text']}\t{row['tgt_text']}")
+
+
+def stats(paths: Paths, as_json: Json = False) -> None:
+    """Print the statistics of every split: lengths in characters, ratio, score, language ID.
+
+    Example: tppc corpora stats corpora/wikimatrix/en-hi
+    """
+    from tppc.corpora.corpus import Corpus
+
+    found = {str(p): Corpus(p).manifest.statistics for p in paths}
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    typer.echo(f"{'corpus':<28}{'split':<7}{'measure':<11}{'mean':>10}{'median':>10}{'p95':>10}{'max':>10}")
+    for path, splits in found.items():
+        for split, measures in splits.items():
+            for name in ("src_chars", "tgt_chars", "ratio", "score"):
+                if value := measures.get(name):
+                    numbers = "".join(f"{value[k]:>10.2f}" for k in ("mean", "median", "p95", "max"))
+                    typer.echo(f"{path[-27:]:<28}{split:<7}{name:<11}{numbers}")
+            for side in ("src_lid", "tgt_lid"):
+                shares = ", ".join(f"{k} {v:,}" for k, v in sorted(measures[side].items(), key=lambda kv: -kv[1])[:6])
+                typer.echo(f"{path[-27:]:<28}{split:<7}{side:<11}{shares}")
