@@ -1,15 +1,19 @@
-"""Files that appear complete or not at all, and their digests."""
+"""Files that appear complete or not at all, their digests, and files that are compressed."""
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
 import json
+import lzma
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 @contextmanager
@@ -49,3 +53,16 @@ def sha256_of_file(path: Path) -> str:
 def sha256_of_value(value: Any) -> str:
     """Hex SHA-256 of a JSON-able value in canonical form."""
     return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+_OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+COMPRESSED = tuple(_OPENERS)
+#: What reading a truncated or damaged compressed file raises.
+DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, OSError)
+
+
+def open_compressed(path: Path) -> IO[bytes]:
+    """Open a file for reading bytes, decompressed by the ending of its name (`COMPRESSED`; others are plain)."""
+    opener = _OPENERS.get(path.suffix.lower())
+    file: IO[bytes] = opener(path, "rb") if opener else path.open("rb")
+    return file

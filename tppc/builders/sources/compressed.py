@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
 import sys
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
 
+from tppc.corpora.files import DAMAGED, open_compressed
 from tppc.errors import TppcError
-
-_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-
-
-def _open(path: Path) -> IO[bytes]:
-    opener = _OPENERS.get(path.suffix.lower())
-    file: IO[bytes] = opener(path, "rb") if opener else path.open("rb")
-    return file
 
 
 def lines_of(path: Path | None) -> Iterator[bytes]:
@@ -30,11 +18,11 @@ def lines_of(path: Path | None) -> Iterator[bytes]:
     """
     number, name = 0, str(path) if path else "standard input"
     try:
-        with sys.stdin.buffer if path is None else _open(path) as file:
+        with sys.stdin.buffer if path is None else open_compressed(path) as file:
             for line in file:
                 number += 1
                 yield line.removesuffix(b"\n")
-    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, OSError) as error:
+    except DAMAGED as error:
         raise TppcError(
             f"{name}: truncated or damaged after line {number} ({error}); fetch the file again and run the same command"
         ) from error

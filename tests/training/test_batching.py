@@ -1,0 +1,94 @@
+"""Batches are a function of the step; ranks share them out; the control pairs no text with its own translation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tppc.corpora.corpus import Corpus
+from tppc.corpora.stream import PairStream
+from tppc.encoders.scratch import make_encoder
+from tppc.training.batching import Batches, TokenBatch, exchange_targets, prefetched
+from tppc.training.distribution import Ranks
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def batches(cipher: Path) -> Batches:
+    corpus = Corpus(cipher)
+    encoder = make_encoder("scratch:tiny", corpus.scan("train").collect()["src_text"], 1)
+    streams = [PairStream([corpus], batch_size=33, seed=seed, window=8) for seed in (1, 2)]
+    return Batches(streams[0], streams[1], encoder, Ranks(0, 1, CPU), seed=1)
+
+
+def texts(batch: TokenBatch) -> list[list[int]]:
+    """Token ids of each text, in the order of the batch."""
+    sorted_ = [
+        ids[m.bool()].tolist() for input_ids, mask in batch.pieces for ids, m in zip(input_ids, mask, strict=True)
+    ]
+    return [sorted_[i] for i in batch.order]
+
+
+def same(one: TokenBatch, other: TokenBatch) -> bool:
+    return one.ids == other.ids and texts(one) == texts(other) and one.draw == other.draw
+
+
+def test_a_stream_taken_up_anywhere_is_the_unbroken_one(batches: Batches) -> None:
+    # 2,000 pairs in batches of 33: step 60 runs over the end of the first epoch.
+    unbroken = list(prefetched(batches, 0, 70))
+    for start in (1, 33, 59, 60, 61):
+        again = PairStream([Corpus(batches.stream._parts[0].corpus.path)], batch_size=33, seed=1, window=8)
+        resumed = list(prefetched(replace(batches, stream=again), start, 70))
+        assert all(same(a, b) for a, b in zip(unbroken[start:], resumed, strict=True))
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_ranks_share_out_every_batch(batches: Batches, world: int) -> None:
+    whole = batches.batch(3)
+    parts = [replace(batches, ranks=Ranks(r, world, CPU)).batch(3) for r in range(world)]
+    assert len(texts(whole)) == 3 * 33
+    assert sum(p.tokens for p in parts) == whole.tokens == sum(map(len, texts(whole)))
+    assert whole.tokens <= whole.slots
+    for rank, part in enumerate(parts):
+        assert texts(part) == [t for side in range(3) for t in texts(whole)[side * 33 : (side + 1) * 33][rank::world]]
+        assert torch.equal(part.src_key, whole.src_key)
+        assert part.draw == whole.draw
+
+
+def test_no_pair_keeps_its_own_translation_in_the_control(batches: Batches) -> None:
+    for step in range(5):
+        batch = batches.stream.batch(step)
+        control = exchange_targets(batch, seed=1)
+        assert control.src_text == batch.src_text
+        assert sorted(control.tgt_text) == sorted(batch.tgt_text)
+        assert not any(a == b for a, b in zip(control.tgt_text, batch.tgt_text, strict=True))
+        by_text = dict(zip(batch.tgt_text, batch.tgt_key, strict=True))
+        assert [by_text[t] for t in control.tgt_text] == list(control.tgt_key)
+        assert control.tgt_text == exchange_targets(batch, seed=1).tgt_text
+        assert control.tgt_text != exchange_targets(batch, seed=2).tgt_text
+
+
+def test_an_error_of_the_thread_is_raised_where_batches_are_used(batches: Batches) -> None:
+    class Broken:
+        def batch(self, step: int) -> TokenBatch:
+            if step == 2:
+                raise OSError("the disk is gone")
+            return batches.batch(step)
+
+    seen = []
+    with pytest.raises(OSError, match="the disk is gone"):
+        seen.extend(batch.step for batch in prefetched(Broken(), 0, 9))  # type: ignore[arg-type]
+    assert seen == [0, 1]
+
+
+def test_leaving_early_ends_the_thread(batches: Batches) -> None:
+    import threading
+
+    stream = prefetched(batches, 0, 1000)
+    next(iter(stream))
+    stream.close()  # type: ignore[attr-defined]
+    assert "tppc-batches" not in {t.name for t in threading.enumerate()}

@@ -1,0 +1,118 @@
+"""A run that was killed and resumed ends with the weights of one that was not, to the bit."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from commands import command
+
+from tppc.training.checkpoints import checkpoints
+from tppc.training.config import load_config
+from tppc.training.tracking import read_metrics
+from tppc.training.trainer import StoppedError, train
+
+# 2,000 pairs in batches of 48: step 42 runs into the second epoch. Dropout is on.
+SETTINGS = {"encoder": "scratch:tiny", "steps": 60, "batch_size": 48, "save_every": 10, "log_every": 5, "keep": 99}
+OPTIONS = ["--encoder", "scratch:tiny", "--steps", 60, "--batch-size", 48, "--save-every", 10, "--log-every", 5]
+
+
+@pytest.fixture(scope="module")
+def unbroken(cipher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("unbroken") / "run"
+    train(load_config(None, SETTINGS | {"corpora": [str(cipher)]}), out)
+    return out
+
+
+def weights(out: Path) -> dict[str, bytes]:
+    last = checkpoints(out)[-1]
+    return {
+        "encoder": (out / "encoder" / "model.safetensors").read_bytes(),
+        "heads": (last / "heads.safetensors").read_bytes(),
+        "optimizer": (last / "optimizer.safetensors").read_bytes(),
+    }
+
+
+def losses(out: Path) -> list[tuple[int, float]]:
+    return [(line["step"], line["loss"]) for line in read_metrics(out)]
+
+
+def test_a_killed_run_resumed_ends_the_same(cipher: Path, unbroken: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    arguments = ["train", "--corpus", cipher, *OPTIONS, "--out", out]
+    process = subprocess.Popen(command(*arguments), stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(checkpoints(out)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert checkpoints(out)
+    (out / "checkpoints" / ".step-000099.part").mkdir()  # what a kill in the middle of a save leaves
+    result = subprocess.run(command(*arguments, "--resume"), capture_output=True, text=True, check=False, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert "resumed after step" in result.stderr
+    assert weights(out) == weights(unbroken)
+    assert losses(out) == losses(unbroken)
+    assert not list((out / "checkpoints").glob(".*"))
+
+
+def test_resuming_twice_also_in_the_second_epoch_ends_the_same(cipher: Path, unbroken: Path, tmp_path: Path) -> None:
+    config = load_config(None, SETTINGS | {"corpora": [str(cipher)]})
+    for number, keep in enumerate([(10, 20), (50,)]):
+        out = tmp_path / str(number)
+        shutil.copytree(unbroken, out)
+        for stop in keep:  # go back to an earlier checkpoint and on from there
+            for folder in checkpoints(out):
+                if int(folder.name.removeprefix("step-")) > stop:
+                    shutil.rmtree(folder)
+            shutil.rmtree(out / "encoder")
+            assert train(config, out, resume=True).resumed_from == stop
+        assert weights(out) == weights(unbroken)
+        assert losses(out) == losses(unbroken)
+
+
+def test_sigterm_saves_and_says_how_to_go_on(cipher: Path, unbroken: Path, tmp_path: Path) -> None:
+    config = load_config(None, SETTINGS | {"corpora": [str(cipher)]})
+    out = tmp_path / "run"
+
+    def terminate() -> None:
+        while not read_metrics(out):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    import threading
+
+    thread = threading.Thread(target=terminate)
+    thread.start()
+    with pytest.raises(StoppedError, match=r"SIGTERM after step .*--resume") as stopped:
+        train(config, out)
+    thread.join()
+    assert stopped.value.exit_code == 143
+    assert 0 < train(config, out, resume=True).resumed_from < 60
+    assert weights(out) == weights(unbroken)
+
+
+def test_a_run_killed_before_its_first_checkpoint_starts_again(cipher: Path, unbroken: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    shutil.copy(unbroken / "config.toml", out)
+    config = load_config(None, SETTINGS | {"corpora": [str(cipher)]})
+    assert train(config, out, resume=True).resumed_from == 0
+    assert weights(out) == weights(unbroken)
+
+
+def test_old_checkpoints_go_and_a_damaged_one_is_named(cipher: Path, tmp_path: Path) -> None:
+    config = load_config(None, SETTINGS | {"corpora": [str(cipher)], "steps": 20, "save_every": 4, "keep": 2})
+    out = tmp_path / "run"
+    train(config, out)
+    assert [c.name for c in checkpoints(out)] == ["step-000016", "step-000020"]
+    (checkpoints(out)[-1] / "optimizer.safetensors").write_bytes(b"no")
+    from tppc.errors import TppcError
+
+    with pytest.raises(TppcError, match=r"step-000020: damaged checkpoint.*delete it"):
+        train(config, out, resume=True)

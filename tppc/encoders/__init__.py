@@ -1,0 +1,1 @@
+"""Load an encoder, pool, embed, find nearest neighbours: the one place that turns text into vectors."""

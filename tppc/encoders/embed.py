@@ -1,0 +1,103 @@
+"""Texts to vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tppc.encoders.load import Encoder, Pooling
+
+if TYPE_CHECKING:
+    import torch
+
+_TOKENISED_TOGETHER = 4_096
+
+
+def pool(hidden: torch.Tensor, mask: torch.Tensor, how: Pooling) -> torch.Tensor:
+    """Token states [B, T, H] and their mask [B, T] (1 for a token, 0 for padding) to vectors [B, H].
+
+    `cls`: the first token's state. `mean`: the mean over the tokens under the mask. `pooler` is a layer of the model,
+    not a function of its states: see `sentence_vectors`.
+    """
+    if how == "cls":
+        return hidden[:, 0]
+    assert how == "mean", "the pooler's vectors come from the model"
+    weights = mask.to(hidden.dtype).unsqueeze(-1)
+    return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
+def sentence_vectors(
+    model: torch.nn.Module, input_ids: torch.Tensor, attention_mask: torch.Tensor, pooling: Pooling
+) -> torch.Tensor:
+    """Run the model on token ids [B, T] and pool: vectors [B, H]. Gradients flow as the caller set them."""
+    output = model(input_ids=input_ids, attention_mask=attention_mask)
+    if pooling == "pooler":
+        vectors: torch.Tensor = output.pooler_output
+        return vectors
+    return pool(output.last_hidden_state, attention_mask, pooling)
+
+
+def tokenise(encoder: Encoder, texts: Sequence[str], max_length: int | None = None) -> list[list[int]]:
+    """Token ids of each text, with the encoder's prefix and special tokens, cut at `max_length` (the encoder's own)."""
+    if not texts:
+        return []
+    encoded = encoder.tokenizer(
+        [encoder.prefix + t for t in texts],
+        truncation=True,
+        max_length=max_length or encoder.max_length,
+        padding=False,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+    )
+    ids: list[list[int]] = encoded["input_ids"]
+    return ids
+
+
+def padded(ids: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pad B lists of token ids to the longest: `input_ids` and `attention_mask`, int64 of shape [B, T]."""
+    import torch
+
+    longest = max(len(i) for i in ids)
+    matrix = np.full((len(ids), longest), pad, dtype=np.int64)
+    mask = np.zeros((len(ids), longest), dtype=np.int64)
+    for row, one in enumerate(ids):
+        matrix[row, : len(one)] = one
+        mask[row, : len(one)] = 1
+    return torch.from_numpy(matrix), torch.from_numpy(mask)
+
+
+def embed(encoder: Encoder, texts: Sequence[str], batch_tokens: int = 16_384) -> np.ndarray:
+    """Vectors of `texts`, float32 of shape [n, H], in the order given; not normalised.
+
+    Texts run in batches of like length, each of at most `batch_tokens` tokens with padding (but at least one text).
+    """
+    import torch
+
+    texts = list(texts)
+    result = np.empty((len(texts), encoder.hidden_size), dtype=np.float32)
+    ids: list[list[int]] = []
+    for start in range(0, len(texts), _TOKENISED_TOGETHER):
+        ids += tokenise(encoder, texts[start : start + _TOKENISED_TOGETHER])
+    order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), i))
+    pad = int(encoder.tokenizer.pad_token_id or 0)
+    device = encoder.model.device
+    was_training = encoder.model.training
+    encoder.model.train(False)
+    try:
+        with torch.inference_mode():
+            start = 0
+            while start < len(order):
+                stop = start + 1
+                # The longest of a batch is its last text, so `count * length` is the batch's size with padding.
+                while stop < len(order) and (stop + 1 - start) * len(ids[order[stop]]) <= batch_tokens:
+                    stop += 1
+                rows = order[start:stop]
+                input_ids, mask = padded([ids[i] for i in rows], pad)
+                vectors = sentence_vectors(encoder.model, input_ids.to(device), mask.to(device), encoder.pooling)
+                result[rows] = vectors.float().cpu().numpy()
+                start = stop
+    finally:
+        encoder.model.train(was_training)
+    return result

@@ -1,0 +1,1 @@
+"""Train an encoder on translation pairs. Start reading at `tppc.training.trainer`."""

@@ -1,0 +1,68 @@
+"""The model card that goes with a trained encoder: its data, settings and last metrics, for the next person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tppc.corpora.corpus import Corpus
+from tppc.training.config import TrainConfig
+
+
+def model_card(config: TrainConfig, corpora: Sequence[Corpus], pooling: str, last: dict[str, Any]) -> str:
+    """`README.md` of an encoder folder, with the YAML head that the Hugging Face hub reads."""
+    codes = sorted({c for corpus in corpora for c in (corpus.pair.src, corpus.pair.tgt)})
+    head = ["---", "library_name: transformers", "pipeline_tag: feature-extraction", "language:"]
+    head += [f"- {code}" for code in codes]
+    if not config.encoder.startswith(("scratch:", ".", "/")):
+        head.append(f"base_model: {config.encoder}")
+    head += ["tags:", "- tppc", "- translation-pair-prediction", *(["- control"] if config.shuffled_pairs else [])]
+    head.append("---")
+
+    lines = [*head, "", f"# {config.encoder} after Translation Pair Prediction", ""]
+    if config.shuffled_pairs:
+        lines += [
+            "**This is a control.** Its targets were exchanged among the pairs of each batch, so it saw the same texts "
+            "and steps but no translation. Use it to compare with, and for nothing else.",
+            "",
+        ]
+    lines += [
+        f"An encoder for {', '.join(codes)}, trained by tppc to tell translations from other texts.",
+        "",
+        "```python",
+        "from transformers import AutoModel, AutoTokenizer",
+        "",
+        'tokenizer, model = AutoTokenizer.from_pretrained("encoder"), AutoModel.from_pretrained("encoder")',
+        "```",
+        "",
+        f"Sentence vectors: pooling `{pooling}`, prefix {config.prefix or '(none)'!r} (also in `tppc_encoder.json`).",
+        "",
+        "## Data",
+        "",
+        "| corpus | version | pair | train pairs | licences | build digest |",
+        "|---|---|---|---:|---|---|",
+    ]
+    for corpus in corpora:
+        manifest = corpus.manifest
+        licences = ", ".join(sorted(manifest.licences)) or "not stated"
+        lines.append(
+            f"| {manifest.name} | {manifest.version} | {manifest.pair} | {corpus.rows('train'):,} | {licences} | "
+            f"`{manifest.build_digest}` |"
+        )
+    lines += [
+        "",
+        f"Licence of the weights: it follows from the start encoder's and from the data's, above. "
+        f"{'The start was random.' if config.encoder.startswith('scratch:') else f'The start was {config.encoder}.'}",
+        "",
+        "## Metrics of the last training batches",
+        "",
+        "These describe the training itself and say nothing about a task; see the `results.jsonl` of the run.",
+        "",
+        "| metric | value |",
+        "|---|---:|",
+    ]
+    lines += [f"| {name} | {value:.4g} |" for name, value in last.items() if isinstance(value, float)]
+    if last.get("alarms"):
+        lines += ["", f"Alarms at the last logged step: {', '.join(last['alarms'])}."]
+    lines += ["", "## Settings", "", "```toml", config.to_toml().strip(), "```", ""]
+    return "\n".join(lines)

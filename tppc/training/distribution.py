@@ -1,0 +1,130 @@
+"""Several processes that train as one: started by torchrun, joined by gloo (CPU) or nccl (GPUs).
+
+Every rank reads the same global batch, takes every W-th pair of it, and gathers the embeddings of the others. The
+gather is differentiable: its backward sums, over all ranks, the gradients they hold for this rank's rows. Each rank
+computes its own rows' share of the loss, divided by global counts, and multiplies it by W before the backward pass,
+since DDP averages gradients where the shares must add up. Losses and gradients are then those of one process.
+"""
+
+from __future__ import annotations
+
+import datetime
+import gc
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from tppc.errors import TppcError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process's place: `rank` of `world`, computing on `device`."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes files and prints."""
+        return self.rank == 0
+
+
+@contextmanager
+def joined(device: str | None = None) -> Iterator[Ranks]:
+    """Join the process group that torchrun's environment describes, if any, and leave it at the end."""
+    world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    cuda = torch.cuda.is_available() and device != "cpu"
+    place = torch.device("cuda", local) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(place)
+    if world == 1:
+        yield Ranks(0, 1, place)
+        return
+    # Small host-side sums go over gloo also on GPUs, so that they do not stall the device.
+    backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+    dist.init_process_group(backend, timeout=datetime.timedelta(minutes=30))
+    try:
+        yield Ranks(rank, world, place)
+    finally:
+        # A DDP module that is still waiting in a reference cycle keeps gloo's threads alive beyond the group, and one
+        # that wants the interpreter's lock while it shuts down aborts a process that had done its work.
+        gc.collect()
+        dist.destroy_process_group()
+
+
+def on_main(ranks: Ranks, work: Callable[[], T]) -> T:
+    """Do `work` on rank 0 and give every rank its result; a `TppcError` there ends the other ranks quietly."""
+    if ranks.world == 1:
+        return work()
+    box: list[Any] = [None, None]
+    failure: Exception | None = None
+    if ranks.main:
+        try:
+            box[0] = work()
+        except Exception as error:
+            failure, box[1] = error, getattr(error, "exit_code", 1)
+    dist.broadcast_object_list(box, src=0)
+    if failure is not None:
+        raise failure
+    if box[1] is not None:
+        raise SystemExit(box[1])  # rank 0 has the message; one is enough
+    result: T = box[0]
+    return result
+
+
+def sum_over_ranks(ranks: Ranks, values: list[float]) -> list[float]:
+    """Sums of host numbers over all ranks (float64)."""
+    if ranks.world == 1:
+        return values
+    tensor = torch.tensor(values, dtype=torch.float64)
+    dist.all_reduce(tensor)
+    return [float(v) for v in tensor]
+
+
+class _AllGather(torch.autograd.Function):
+    """[n, ...] of each rank to [W, n, ...] on every rank; backward sums the gradients of all ranks for the own rows."""
+
+    @staticmethod
+    def forward(context: Any, local: Tensor, rank: int, world: int) -> Tensor:
+        context.rank = rank
+        parts = [torch.empty_like(local) for _ in range(world)]
+        dist.all_gather(parts, local.contiguous())
+        return torch.stack(parts)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        total = gradients[0].contiguous().clone()
+        dist.all_reduce(total)
+        return total[context.rank], None, None
+
+
+def gather_rows(ranks: Ranks, local: Tensor, total: int) -> Tensor:
+    """The rows of all ranks in global order, with exact gradients.
+
+    Args:
+        local: [n, ...], this rank's rows: global rows rank, rank + W, rank + 2W, ... total: N, rows of the whole batch.
+
+    Returns [N, ...]. Slices may differ by one row: the shorter are padded for the exchange and the padding is cut off.
+    Raises `TppcError` where a rank has no row.
+    """
+    if ranks.world == 1:
+        return local
+    if total < ranks.world:
+        raise TppcError(f"a batch of {total} pairs cannot be spread over {ranks.world} processes; raise --batch-size")
+    most = -(-total // ranks.world)
+    if len(local) < most:
+        local = torch.cat([local, local.new_zeros(most - len(local), *local.shape[1:])])
+    gathered: Tensor = _AllGather.apply(local, ranks.rank, ranks.world)  # type: ignore[no-untyped-call]
+    # Row j of rank r is global row j * W + r, so padding lands behind the last real row.
+    return gathered.transpose(0, 1).reshape(most * ranks.world, *local.shape[1:])[:total]
