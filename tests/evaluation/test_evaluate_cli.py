@@ -1,0 +1,148 @@
+"""The command line of evaluation: tables on stdout, the rest on stderr, one sentence for a mistake."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from tppc.cli import evaluate as group
+from tppc.corpora.keys import order_keys, side_keys
+from tppc.corpora.manifest import Funnel, Manifest, write_manifest
+from tppc.corpora.schema import SCHEMA
+from tppc.corpora.shards import write_shards
+from tppc.encoders.load import Encoder, save_encoder
+from tppc.errors import TppcError, UsageError
+from tppc.evaluation.results import read_results
+
+app = typer.Typer()
+group.register(app)
+
+
+@pytest.fixture(scope="module")
+def encoder_folder(tiny: Encoder, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("encoder")
+    save_encoder(tiny, folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus with a test split of 20 pairs."""
+    folder = tmp_path_factory.mktemp("corpus")
+    src = [f"good film {chr(97 + i)}" for i in range(20)]
+    tgt = [f"very bad {chr(97 + i)}" for i in range(20)]
+    order = np.argsort(order_keys(side_keys(src), side_keys(tgt)))
+    src, tgt = [src[i] for i in order], [tgt[i] for i in order]
+    columns = {
+        "src_lang": ["en"] * 20, "tgt_lang": ["hi"] * 20, "src_text": src, "tgt_text": tgt, "source": ["test"] * 20,
+        "src_key": side_keys(src).tolist(), "tgt_key": side_keys(tgt).tolist(),
+        "source_id": [str(i) for i in range(20)], "licence": ["CC0-1.0"] * 20,
+    }  # fmt: skip
+    table = pa.table([pa.array(columns.get(f.name, [None] * 20), f.type) for f in SCHEMA], schema=SCHEMA)
+    shards = write_shards([table], SCHEMA, folder, "data/en-hi", "test", 20)
+    manifest = Manifest(
+        name="test/en-hi", pair="en-hi", src_lang="en", tgt_lang="hi", source="test", command="", snapshots=[],
+        recipe={}, recipe_digest="0", versions={}, language_id={}, funnel=Funnel(read=20, kept={"test": 20}),
+        source_counts={}, shards=shards, licences={}, statistics={}, limits=[], files={}, build_digest="0",
+        created="2026-01-01T00:00:00Z",
+    )  # fmt: skip
+    write_manifest(manifest, folder)
+    return folder
+
+
+def run(*arguments: str) -> tuple[str, str]:
+    """Run the command line; its stdout and stderr. Errors come out as exceptions."""
+    found = CliRunner().invoke(app, ["evaluate", *arguments], catch_exceptions=False)
+    assert found.exit_code == 0, found.output
+    return found.stdout, found.stderr
+
+
+def test_retrieval(encoder_folder: str, corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.jsonl"
+    stdout, stderr = run(
+        "retrieval", "--corpus", str(corpus), "--encoder", encoder_folder, "--limit", "10", "--json", "--out", str(out)
+    )
+    [row] = json.loads(stdout)
+    assert (row["task"], row["language"], row["metric"], row["n"]) == ("retrieval", "hi", "p@1", 10)
+    assert row["dataset"] == "test/en-hi:test (first 10)"
+    assert "retrieval trained en-hi" in stderr
+    assert len(read_results([out])) == 12  # trivial and trained: two metrics, both ways and their mean
+
+
+@pytest.mark.parametrize("task", ["ner", "pos", "sentiment"])
+def test_labelled_tasks_and_table(task: str, encoder_folder: str, tmp_path: Path) -> None:
+    line = {
+        "ner": "Anna\tB-PER\nlives\tO\n\n",
+        "pos": "1\tAnna\t_\tPROPN" + "\t_" * 6 + "\n2\tlives\t_\tVERB" + "\t_" * 6 + "\n\n",
+        "sentiment": "good film\tpositive\nbad film\tnegative\n",
+    }[task]
+    file, out = tmp_path / "data", tmp_path / "results.jsonl"
+    file.write_text(line * 4)
+    arguments = ["--train", str(file), "--dev", str(file), "--test", f"hi={file}", "--seeds", "2", "--epochs", "1"]
+    stdout, stderr = run(
+        task, *arguments, "--encoder", encoder_folder, "--baseline", encoder_folder, "--out", str(out), "--format", "md"
+    )
+    assert stdout.split("\n")[0].startswith(
+        "| task | language | metric | trivial | baseline | trained | trained - baseline"
+    )
+    assert "| en (dev) |" in stdout
+    assert f"{task} trained seed 1:" in stderr
+    again, _ = run("table", str(out), "--format", "md")
+    assert again == stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ner", "--data", "x"], "no encoder to evaluate"),
+        (["ner", "--data", "x", "--encoder", "e", "--columns", "1"], "write two numbers"),
+        (["ner", "--data", "x", "--encoder", "e", "--format", "xml"], "must be text, md, csv or json"),
+        (["sentiment", "--data", "x", "--encoder", "e", "--neutral", "half"], "--neutral must be keep or drop"),
+        (["pos", "--encoder", "e"], "say what to train on"),
+        (["pos", "--data", "x", "--encoder", "e", "--lr", "0"], "--lr must be above 0"),
+        (["pos", "--data", "x", "--encoder", "e", "--lr", "nan"], "--lr must be above 0"),
+        (["retrieval", "--corpus", "none", "--encoder", "e"], "no such folder"),
+        (["table", "none.jsonl"], "none.jsonl: cannot be read as results"),
+    ],
+)
+def test_mistakes_are_one_sentence(arguments: list[str], message: str) -> None:
+    with pytest.raises(TppcError, match=message):
+        run(*arguments)
+
+
+def test_an_unwritable_file_is_found_before_the_work(encoder_folder: str, corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(TppcError, match="results cannot be written"):
+        run("retrieval", "--corpus", str(corpus), "--encoder", encoder_folder, "--out", str(tmp_path))
+
+
+def test_a_missing_split_says_how_to_get_one(encoder_folder: str, corpus: Path) -> None:
+    with pytest.raises(TppcError, match="--holdout"):
+        run("retrieval", "--corpus", str(corpus), "--encoder", encoder_folder, "--split", "dev")
+    with pytest.raises(UsageError, match="--limit must be at least 1"):
+        run("retrieval", "--corpus", str(corpus), "--encoder", encoder_folder, "--limit", "0")
+
+
+def test_a_device_that_is_not_here_is_named(encoder_folder: str, corpus: Path) -> None:
+    with pytest.raises(UsageError, match="--device nonsense"):
+        run("retrieval", "--corpus", str(corpus), "--encoder", encoder_folder, "--device", "nonsense")
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    for command in ("retrieval", "ner", "pos", "sentiment", "table"):
+        assert f"Example: tppc evaluate {command}" in " ".join(run(command, "--help")[0].split())
+
+
+def test_the_command_group_imports_nothing_heavy() -> None:
+    heavy = "{'torch', 'transformers', 'sklearn', 'seqeval', 'polars', 'pyarrow', 'numpy', 'pydantic'}"
+    code = f"import sys, typer, tppc.errors; import importlib.util as u; s = u.spec_from_file_location('e', {group.__file__!r}); m = u.module_from_spec(s); s.loader.exec_module(m); print(sorted({heavy} & set(sys.modules)))"
+    # Loaded by its path, so that the command line's other groups are not judged here.
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
