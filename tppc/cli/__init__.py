@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from tppc.cli import build, corpora, manifests
+from tppc.cli import build, corpora, demo, evaluate, manifests, report, train
 from tppc.errors import TppcError
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for _group in (build, corpora, manifests):
+for _group in (build, corpora, manifests, train, evaluate, report, demo):
     _group.register(app)
 
 

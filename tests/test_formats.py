@@ -1,0 +1,52 @@
+"""docs/formats.md says what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import typer.main
+
+from tppc import cli
+from tppc.builders.filters import FILTERS
+from tppc.builders.sources import SOURCES
+from tppc.corpora.schema import EXTRA, SCHEMA
+from tppc.evaluation.results import Result
+
+DOCS = Path(__file__).parents[1] / "docs"
+TEXT = (DOCS / "formats.md").read_text()
+
+
+def test_every_column_is_described_and_no_other() -> None:
+    table = TEXT.split("## A row")[1].split("Extra columns")[0]
+    described = [
+        name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+    ]
+    assert sorted(described) == sorted(SCHEMA.names)
+    for fields in EXTRA.values():
+        assert all(f"`{field.name}`" in TEXT for field in fields)
+
+
+def test_every_command_is_described_and_no_other() -> None:
+    group = typer.main.get_command(cli.app)
+    commands = set()
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        commands |= {f"{name} {sub}" for sub in getattr(command, "commands", {})} or {name}
+    described = set()
+    for line in re.findall(r"^    tppc (\S.*)$", TEXT, re.MULTILINE):
+        words = line.split(" ")
+        known = {c.split(" ")[0] for c in commands if " " in c}
+        described |= {f"{words[0]} {sub}" for sub in words[1].split("|")} if words[0] in known else {words[0]}
+    assert described == commands
+
+
+def test_every_source_and_every_filter_is_described() -> None:
+    assert set(re.findall(r"`(\w+)`", TEXT.split("| source | where")[1].split("\n")[0])) == set(SOURCES)
+    cleaning = (DOCS / "cleaning.md").read_text()
+    listed = re.findall(r"^\| `(\w+)` \| ", cleaning.split("## Measured")[0], re.MULTILINE)
+    assert [name for name in listed if name != "language"] == [f.name for f in FILTERS]
+
+
+def test_every_field_of_a_result_is_described() -> None:
+    line = TEXT.split("one line a result:")[1]
+    assert all(name in line for name in Result.model_fields)
