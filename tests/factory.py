@@ -31,7 +31,7 @@ def write_corpus(
             "tgt_text": [pairs[i][1] for i in order],
             "src_key": src[order].tolist(),
             "tgt_key": tgt[order].tolist(),
-            "source": [name.split("/")[0]] * count,
+            "source": [name.split("/", maxsplit=1)[0]] * count,
             "source_id": [str(i) for i in order],
             "licence": ["CC0-1.0"] * count,
         }
@@ -43,7 +43,7 @@ def write_corpus(
         pair=pair,
         src_lang=src_lang,
         tgt_lang=tgt_lang,
-        source=name.split("/")[0],
+        source=name.split("/", maxsplit=1)[0],
         command="tests",
         snapshots=[],
         recipe={},

@@ -120,12 +120,11 @@ FINE_TUNING = {"epochs": 4, "lr": 5e-4, "batch_size": 32}
 
 
 def retrieve(encoders: Mapping[Role, str], corpus: str, seed: int) -> list[Result]:
-    """Retrieval on a corpus's test split; results carry the seed of the training."""
+    """Retrieval on a corpus's test split."""
     from tppc.evaluation.protocol import evaluate
     from tppc.evaluation.tasks.retrieval import load_pairs
 
-    found = evaluate("retrieval", encoders, load_pairs(Corpus(corpus), "test"))
-    return [r.model_copy(update={"seed": seed}) if r.role != "trivial" else r for r in found]
+    return _of_seed(evaluate("retrieval", encoders, load_pairs(Corpus(corpus), "test")), seed)
 
 
 def fine_tune_and_test(task: str, encoders: Mapping[Role, str], seed: int) -> list[Result]:
@@ -136,4 +135,9 @@ def fine_tune_and_test(task: str, encoders: Mapping[Role, str], seed: int) -> li
     from tppc.evaluation.tasks import task_named
 
     data = load_task_data(task_named(task), data="sample")
-    return evaluate(task, encoders, data, seeds=[seed], config=FineTuning.model_validate(FINE_TUNING))
+    return _of_seed(evaluate(task, encoders, data, seeds=[seed], config=FineTuning.model_validate(FINE_TUNING)), seed)
+
+
+def _of_seed(results: list[Result], seed: int) -> list[Result]:
+    """Results that carry the training's seed and the role in place of the run's folder, so that seeds share a row."""
+    return [r if r.role == "trivial" else r.model_copy(update={"seed": seed, "encoder": r.role}) for r in results]

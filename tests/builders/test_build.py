@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -126,7 +127,7 @@ def test_a_killed_build_goes_on_and_ends_in_the_same_bytes(wikimatrix: Callable[
     assert seen == finished, "what was finished before the kill must be used, not made again"
     assert digests(resumed.path) == digests(whole.path)
     assert resumed.digest == whole.digest
-    assert not (out / ".work").exists()
+    assert not (out / ".work" / "wikimatrix").exists()
 
 
 def test_hold_out_is_exact_one_to_one_and_shares_no_text_with_train(
@@ -179,12 +180,12 @@ def test_merge_does_not_depend_on_the_order_of_its_parts(tmp_path: Path) -> None
     )  # fmt: skip
     for name, part in (("p", rows[:1]), ("q", rows[1:])):
         (tmp_path / name).mkdir()
-        part.write_parquet(tmp_path / name / "bucket-0000.parquet")
+        part.write_parquet(tmp_path / name / "run-00000.parquet")
     results = []
     for order in (("p", "q"), ("q", "p")):
         out = tmp_path / f"out-{order[0]}"
         out.mkdir()
-        merge(out, [str(tmp_path / o) for o in order], 0)
+        merge(out, [str(tmp_path / o) for o in order], 0, 0)
         results.append({f.name: f.read_bytes() for f in out.iterdir()})
     assert results[0] == results[1]
     kept = pl.read_parquet(tmp_path / "out-p" / "bucket-0000.parquet")
@@ -231,6 +232,95 @@ def test_the_corpus_loads_with_datasets(wikimatrix: Callable[..., Path], tmp_pat
     loaded = datasets.load_dataset(str(corpus.path), "en-hi", cache_dir=str(tmp_path / "hf"))
     assert {k: v.num_rows for k, v in loaded.items()} == {"train": corpus.rows("train"), "validation": 3, "test": 5}
     assert loaded["train"][0]["src_text"] == corpus.scan("train").collect()["src_text"][0]
+
+
+def test_every_pair_that_stands_is_checked_also_behind_one_that_is_missing(dump: Path, tmp_path: Path) -> None:
+    build("wikidata", [Pair("en", "ar")], origin=str(dump), out=tmp_path / "out", recipe=load_recipe(None, limit=20))
+    with pytest.raises(TppcError, match=r"en-ar: holds another corpus"):
+        build("wikidata", [Pair("en", "hi"), Pair("en", "ar")], origin=str(dump), out=tmp_path / "out")
+    assert not (tmp_path / "out" / "wikidata" / "en-hi").exists()
+
+
+def test_bytes_do_not_depend_on_the_other_pairs_of_the_command(
+    wikimatrix: Callable[..., Path], tmp_path: Path, many_buckets: None
+) -> None:
+    rows = dirty_rows()
+    folder = wikimatrix(rows)
+    wikimatrix([(s, a, a.replace("The", "ザ")) for s, a, _ in matrix_rows(20_000)], "WikiMatrix.en-ja.tsv.gz")
+    (alone,) = build("wikimatrix", EN_HI, origin=str(folder), out=tmp_path / "alone")
+    both = build("wikimatrix", [*EN_HI, Pair("en", "ja")], origin=str(folder), out=tmp_path / "both")
+    assert digests(alone.path) == digests(both[0].path)
+
+
+def test_killed_between_two_publishes(
+    wikimatrix: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tppc.builders import build as module
+
+    folder = wikimatrix(dirty_rows())
+    wikimatrix([(s, a, a.replace("The", "ザ")) for s, a, _ in matrix_rows(300)], "WikiMatrix.en-ja.tsv.gz")
+    pairs = [*EN_HI, Pair("en", "ja")]
+    original, published = module.publish, []
+
+    def once(*arguments: Any) -> Any:
+        if published:
+            raise KeyboardInterrupt
+        published.append(original(*arguments))
+        return published[0]
+
+    monkeypatch.setattr(module, "publish", once)
+    with pytest.raises(KeyboardInterrupt):
+        build("wikimatrix", pairs, origin=str(folder), out=tmp_path / "out")
+    monkeypatch.setattr(module, "publish", original)
+    clean = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / ".work").rglob("run-*")}
+    assert clean
+    assert len(build("wikimatrix", pairs, origin=str(folder), out=tmp_path / "out")) == 2
+    assert not (tmp_path / "out" / ".work" / "wikimatrix").exists()
+
+
+def test_two_builds_at_once_do_not_hurt_each_other(wikimatrix: Callable[..., Path], tmp_path: Path) -> None:
+    folder = wikimatrix(dirty_rows())
+    wikimatrix([(s, a, a.replace("The", "ザ")) for s, a, _ in matrix_rows(3_000)], "WikiMatrix.en-ja.tsv.gz")
+    base = [sys.executable, "-m", "tppc", "build", "wikimatrix", "--from", str(folder), "--out", str(tmp_path / "out")]
+    one = subprocess.Popen([*base, "--pair", "en-ja"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    two = subprocess.Popen(
+        [*base, "--pair", "en-ja", "--pair", "en-hi"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    said = [p.communicate(timeout=100)[1] for p in (one, two)]
+    assert [one.returncode, two.returncode] == [0, 0], said
+    for pair in ("en-hi", "en-ja"):
+        assert verify(tmp_path / "out" / "wikimatrix" / pair) == []
+
+
+def test_workers_do_not_outlive_a_killed_build(wikimatrix: Callable[..., Path], tmp_path: Path) -> None:
+    folder = wikimatrix(dirty_rows() * 8)
+    wikimatrix([(s, a, a.replace("The", "ザ")) for s, a, _ in matrix_rows(30_000)], "WikiMatrix.en-ja.tsv.gz")
+    base = [sys.executable, "-m", "tppc", "build", "wikimatrix", "--from", str(folder), "--out", str(tmp_path / "out")]
+    command = [*base, "--pair", "en-ja", "--pair", "en-hi", "--workers", "2"]
+    killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def children() -> list[str]:
+        found = subprocess.run(["pgrep", "-P", str(killed.pid)], capture_output=True, text=True, check=False)
+        return found.stdout.split()
+
+    while len(children()) < 3 and killed.poll() is None:  # two workers and the resource tracker
+        time.sleep(0.02)
+    workers = children()
+    killed.kill()
+    killed.wait()
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{w}").exists() for w in workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert [w for w in workers if Path(f"/proc/{w}").exists()] == []
+    assert subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 0
+    assert [p for p in (tmp_path / "out").rglob(".*") if p.name.startswith((".unfinished", ".en"))] == []
+
+
+def test_a_corpus_without_a_row_is_still_whole(wikimatrix: Callable[..., Path], tmp_path: Path) -> None:
+    (corpus,) = build("wikimatrix", EN_HI, origin=str(wikimatrix([(1.1, "same", "same")])), out=tmp_path / "out")
+    assert corpus.manifest.funnel.kept == {}
+    assert verify(corpus.path) == []
+    assert "no row was kept" in (corpus.path / "README.md").read_text()
 
 
 KINDS_SEEN = [

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tppc.builders.build import build
 from tppc.builders.filters import FILTERS, reason
 from tppc.builders.filters.repetition import repeats
 from tppc.builders.lid import identify
@@ -159,6 +160,30 @@ def test_repetition_finds_what_a_back_reference_finds(rows: list[tuple[str, str,
         return False
 
     assert repeats(pl.Series(texts, dtype=pl.String), 4, 9).to_list() == [expected(t) for t in texts]
+
+
+def test_repetition_is_linear_in_the_characters() -> None:
+    """Two million places that match took minutes once; the test's time limit is the assertion."""
+    assert repeats(pl.Series(["-" * 1_000] * 2_000 + ["=" * 3_000_000, "ab" * 7]), 6, 12).to_list()[-2:] == [
+        False,
+        True,
+    ]
+    assert repeats(pl.Series([], dtype=pl.String), 6, 12).to_list() == []
+
+
+@pytest.mark.parametrize(
+    ("pair", "text"),
+    [
+        ("en-pt-BR", "Esta casa é muito velha e muito bonita."),
+        ("en-kab", "Axxam-a d aqbur mliḥ."),
+        ("en-bo", "ཁང་པ་འདི་རྙིང་པ་རེད། ཁང་པ་འདི་ཆེན་པོ་རེད།"),
+        ("en-sr", "Ova kuća je veoma stara i lepa."),
+    ],
+)
+def test_correct_text_of_rarer_languages_passes(pair: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.tsv").write_text(f"1.1\tThis house is very old and very beautiful.\t{text}\n")
+    (corpus,) = build("wikimatrix", [parse_pair(pair)], origin=str(tmp_path / "rows.tsv"), out=tmp_path)
+    assert corpus.manifest.funnel.kept == {"train": 1}
 
 
 def test_language_identification_answers_one_by_one_and_in_order() -> None:

@@ -138,7 +138,7 @@ def test_wikimatrix_rows_scores_and_broken_lines(wikimatrix: Callable[..., Path]
         "2": "2 columns instead of 3",
         "3": "not UTF-8: invalid start byte at byte 4 of a field",
         "4": "the score is not a number",
-        "5": "the score is not a finite number",
+        "5": "the score is not a number that a float32 holds",
         "6": "1 columns instead of 3",
     }
     assert [r["source_id"] for r in refused["empty"]] == [
@@ -213,6 +213,68 @@ def test_a_truncated_gzip_stops_the_build_and_leaves_nothing(
     ):
         build("wikimatrix", EN_HI, origin=str(folder), out=tmp_path / "out")
     assert not (tmp_path / "out" / "wikimatrix").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        (
+            "pretty.json",
+            json.dumps({"type": "item", "id": "Q1"}, indent=2).encode() + b"\n",
+            "no readable record among 4",
+        ),
+        ("empty.json", b"", "no record at all"),
+        ("brackets.json", b"[\n]\n", "no record at all"),
+        (
+            "cut.json",
+            b'{"type":"item","id":"Q1"}\n{"type":"item","id":"Q2","labels":{"en',
+            "truncated or damaged after line 1",
+        ),
+        ("gibberish.json", bytes(range(1, 200)) * 3 + b"\n", "no readable record"),
+    ],
+)
+def test_a_file_that_is_no_dump_stops_the_build(tmp_path: Path, name: str, content: bytes, says: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(TppcError, match=says):
+        build("wikidata", EN_HI, origin=str(tmp_path / name), out=tmp_path / "out")
+    assert not (tmp_path / "out" / "wikidata").exists()
+
+
+def test_compression_is_told_by_content_and_an_array_may_stand_on_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "dump.json"  # a name that says plain
+    path.write_bytes(gzip.compress(json.dumps(ENTITIES).encode()))
+    (corpus,) = build("wikidata", EN_HI, origin=str(path), out=tmp_path / "out")
+    assert rows(corpus).keys() == {"Q1", "Q4", "Q8"}
+
+
+def test_a_plain_file_that_ends_in_the_middle_of_a_row_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "rows.tsv"
+    path.write_bytes("1.2\tThe sea is deep.\tसमुद्र गहरा है।\n1.1\tThe sky".encode())
+    with pytest.raises(TppcError, match="truncated or damaged after line 1"):
+        build("wikimatrix", EN_HI, origin=str(path), out=tmp_path / "out")
+
+
+def test_scores_that_no_float32_holds_are_unreadable(wikimatrix: Callable[..., Path], tmp_path: Path) -> None:
+    folder = wikimatrix([("1e39", "The sea is deep.", "समुद्र गहरा है।"), (1.1, "The sky is blue.", "आसमान नीला है।")])
+    (corpus,) = build("wikimatrix", EN_HI, origin=str(folder), out=tmp_path / "out")
+    assert corpus.manifest.funnel.rejected == {"unreadable": 1}
+
+
+def test_one_url_serves_one_pair_and_its_own(tmp_path: Path) -> None:
+    url = "http://127.0.0.1:9/WikiMatrix.en-hi.tsv.gz"
+    with pytest.raises(UsageError, match="is one file, but 2 pairs"):
+        build("wikimatrix", [*EN_HI, Pair("en", "ja")], origin=url, out=tmp_path)
+    with pytest.raises(UsageError, match="name is not that of en-ja"):
+        build("wikimatrix", [Pair("en", "ja")], origin=url, out=tmp_path)
+
+
+def test_author_names_cannot_break_the_attribution(tatoeba: Path, tmp_path: Path) -> None:
+    path = tatoeba / "per_language" / "eng" / "eng_sentences_detailed.tsv.bz2"
+    path.write_bytes(bz2.compress(bz2.decompress(path.read_bytes()).replace(b"\tanna\t", b"\tan\\\tna\\\n\t", 1)))
+    (corpus,) = build("tatoeba", EN_HI, origin=str(tatoeba), out=tmp_path / "out")
+    lines = gzip.decompress((corpus.path / "ATTRIBUTION.tsv.gz").read_bytes()).decode().split("\n")[:-1]
+    assert {line.count("\t") for line in lines} == {2}
+    assert len(lines) == 1 + corpus.rows("train")
 
 
 def test_missing_files_and_foreign_names_are_errors(

@@ -37,7 +37,13 @@ def matrix(tmp_path: Path) -> Path:
         (["build", "wikimatrix"], 2, "Missing option '--pair'"),
         (["build", "nosuch", "--pair", "en-hi"], 2, "No such command"),
         (["corpora", "show", "nowhere"], 1, "nowhere: no such folder"),
-        (["manifests", "verify", "."], 1, "no manifest.json, so this is no finished corpus"),
+        (["manifests", "show", "."], 1, "no manifest.json, so this is no finished corpus"),
+        (["build", "wikimatrix", "--pair", "en-hi", "--holdout", "dev=²"], 2, "write dev=N,test=N"),
+        (["build", "wikimatrix", "--pair", "en-hi", "--holdout", "dev=1,dev=2"], 2, "write dev=N,test=N"),
+        (["build", "wikimatrix", "--pair", "en-x-foo"], 2, "x-foo"),
+        (["build", "wikimatrix", "--pair", "en-hi", "--from", "http://localhost:abc/x.gz"], 2, "not a URL"),
+        (["build", "wikidata", "--pair", "en-hi", "--endpoint", "foo"], 2, "the URL of a SPARQL endpoint"),
+        (["build", "wikimatrix", "--pair", "en-hi", "--from", "sample", "--out", "/dev/null/x"], 1, "/dev/null"),
     ],
 )
 def test_bad_requests_end_with_one_sentence(
@@ -49,7 +55,7 @@ def test_bad_requests_end_with_one_sentence(
     assert says in result.stderr.decode()
     assert b"Traceback" not in result.stderr
     assert result.stdout == b""
-    assert list(tmp_path.iterdir()) == []
+    assert [p for p in tmp_path.rglob("*") if p.is_file() and "cache" not in p.parts] == []
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
@@ -73,6 +79,41 @@ def test_build_show_head_stats_verify(matrix: Path) -> None:
     assert b"src_chars" in tppc("corpora", "stats", corpus).stdout
     assert b"build digest" in tppc("manifests", "show", corpus).stdout
     assert tppc("manifests", "verify", corpus).stdout.decode().endswith("sound\n")
+
+
+def test_a_damaged_shard_is_one_sentence_and_verify_goes_on(matrix: Path) -> None:
+    out = matrix / "corpora"
+    for pair in ("en-hi", "hi-en"):
+        assert tppc("build", "wikimatrix", "--pair", pair, "--from", matrix, "--out", out).returncode == 0
+    shard = next((out / "wikimatrix" / "en-hi").rglob("*.parquet"))
+    shard.write_bytes(b"")
+    head = tppc("corpora", "head", out / "wikimatrix" / "en-hi")
+    assert head.returncode == 1
+    assert b"SHA-256 differs" in head.stderr
+    assert b"Traceback" not in head.stderr
+    shard.unlink()
+    verify = tppc("manifests", "verify", out / "wikimatrix" / "en-hi", out / "nothing", out / "wikimatrix" / "hi-en")
+    assert verify.returncode == 1
+    lines = verify.stdout.decode()
+    assert "listed in the manifest but missing" in lines
+    assert "nothing: no such folder" in lines
+    assert lines.rstrip().endswith("hi-en: sound")
+
+
+def test_an_interrupt_says_that_nothing_is_lost(tmp_path: Path) -> None:
+    import signal
+    import time
+
+    lines = "".join(f"1.1\tThe house number {i} is old.\tमकान संख्या {i} पुराना है।\n" for i in range(200_000))
+    (tmp_path / "WikiMatrix.en-hi.tsv.gz").write_bytes(gzip.compress(lines.encode(), 1))
+    command = ["build", "wikimatrix", "--pair", "en-hi", "--from", str(tmp_path), "--out", str(tmp_path / "out")]
+    process = subprocess.Popen([sys.executable, "-m", "tppc", *command], stderr=subprocess.PIPE)
+    while not (tmp_path / "out" / ".work" / "wikimatrix").is_dir():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"interrupted; finished parts are kept" in said
 
 
 def test_a_dump_on_standard_input(tmp_path: Path) -> None:

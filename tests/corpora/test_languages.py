@@ -28,6 +28,27 @@ def test_codes_of_the_sources(code: str, tatoeba: str, wikimatrix: str, scripts:
 
 
 @pytest.mark.parametrize(
+    ("code", "lid", "wikimatrix", "wikidata"),
+    [
+        ("pt-BR", "pt", "pt", "pt-br"),
+        ("en-GB", "en", "en", "en-gb"),
+        ("fil", "tl", "tl", "tl"),
+        ("zh-Hans", "zh", "zh", "zh-hans"),
+    ],
+)
+def test_sources_that_know_no_regions_and_scripts(code: str, lid: str, wikimatrix: str, wikidata: str) -> None:
+    found = language(code)
+    assert (found.lid[0], found.wikimatrix, found.wikidata) == (lid, wikimatrix, wikidata)
+
+
+def test_scripts() -> None:
+    assert language("bo").scripts == ("Tibetan",)
+    assert language("sr").scripts == ("Cyrillic", "Latin")
+    assert language("sr-Latn").scripts == ("Latin",)
+    assert language("zh-Hans").tatoeba == "cmn"
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         ("en-xx", "unknown language 'xx'"),

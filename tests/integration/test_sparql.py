@@ -24,7 +24,7 @@ PREFIX wdt: <http://www.wikidata.org/prop/direct/>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 PREFIX schema: <http://schema.org/>
 INSERT DATA {
-  wd:Q1 rdfs:label "universe"@en, "ब्रह्मांड"@hi, "宇宙"@ja ; schema:description "totality of space and time"@en, "अंतरिक्ष और समय"@hi ; wdt:P31 wd:Q36906466, wd:Q100 .
+  wd:Q1 rdfs:label "universe"@en, "ब्रह्मांड"@hi, "宇宙"@ja ; schema:description "totality of space and time"@en, "अंतरिक्ष और समय"@hi ; wdt:P31 wd:Q36906466, wd:Q100, _:unknown .
   wd:Q2 rdfs:label "Earth"@en ; schema:description "third planet"@en, "तीसरा ग्रह"@hi .
   wd:Q4 rdfs:label "मीरा देवी"@mul, "Meera Devi"@en ; schema:description "Indian singer"@en, "भारतीय गायिका"@hi ; wdt:P31 wd:Q5 .
   wd:Q6 rdfs:label "Mercury"@en, "मर्करी"@hi ; schema:description "disambiguation page"@en, "बहुविकल्पी पृष्ठ"@hi ; wdt:P31 wd:Q4167410 .

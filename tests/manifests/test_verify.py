@@ -20,7 +20,7 @@ from tppc.manifests.verify import verify
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     lines = "".join(f"1.1\tThe house number {i} is old.\tमकान संख्या {i} पुराना है।\n" for i in range(80))
-    lines += "1.0\t| a [link](x) and <b>bold</b> |\tमकान पुराना है।\n"
+    lines += "1.0\t| a [link](x) and <b>bold</b> |\tमकान पुराना है।\n1.0\t`</table><script>x</script>\tमकान पुराना है।\n"
     (tmp_path / "WikiMatrix.en-hi.tsv.gz").write_bytes(gzip.compress(lines.encode()))
     recipe = load_recipe(None, holdout={"test": 5})
     (made,) = build("wikimatrix", [Pair("en", "hi")], origin=str(tmp_path), out=tmp_path / "out", recipe=recipe)
@@ -60,7 +60,7 @@ def test_missing_and_foreign_files_are_found(corpus: Path) -> None:
 def test_a_funnel_that_does_not_add_up_is_found(corpus: Path) -> None:
     manifest = read_manifest(corpus)
     write_manifest(manifest.model_copy(update={"funnel": manifest.funnel.model_copy(update={"read": 99})}), corpus)
-    assert any("funnel does not add up, 18 rows" in fault for fault in verify(corpus))
+    assert any("funnel does not add up, 17 rows" in fault for fault in verify(corpus))
 
 
 def test_old_and_broken_manifests_are_named(corpus: Path) -> None:
@@ -78,4 +78,5 @@ def test_the_card_shows_foreign_text_as_text(corpus: Path) -> None:
     card = (corpus / "README.md").read_text()
     assert card.startswith('---\nlicense: "cc-by-sa-3.0"\n')
     assert "\\| a \\[link\\](x) and \\<b\\>bold\\</b\\> \\|" in card
+    assert "\\`\\</table\\>\\<script\\>x" in card
     assert "tppc build wikimatrix --pair en-hi" in card

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from tppc.builders.clean import bucket_bits, bucket_name, clean_task
 from tppc.builders.download import Fetched, is_url, public_url
-from tppc.builders.engine import Task, run_tasks, versions
+from tppc.builders.engine import Task, run_tasks, sweep, versions
 from tppc.builders.identify import identify
 from tppc.builders.merge import merge
 from tppc.builders.progress import note
@@ -27,7 +29,6 @@ from tppc.builders.rejects import Rejects
 from tppc.builders.sources import SOURCES
 from tppc.builders.sources.base import Partition, Request, Source
 from tppc.corpora.corpus import Corpus
-from tppc.corpora.files import sha256_of_value
 from tppc.corpora.languages import Pair, parse_pair
 from tppc.corpora.manifest import NAME, Funnel
 from tppc.errors import TppcError, UsageError
@@ -63,26 +64,33 @@ def build(
     for target in targets.values():
         _refuse_strangers(target)
     partitions, fetched = entry.fetch(request)
-    missing = [p for p in partitions if any(not _stands(targets[n], fetched[n], recipe) for n in p.pairs)]
-    if missing:
-        work = (
-            out
-            / ".work"
-            / sha256_of_value([source, sorted(targets), [p.identity for p in missing], recipe.digest()])[:16]
-        )
-        work.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(work.with_suffix(".lock"), timeout=0):
-                _build(entry, missing, fetched, recipe, targets, work, workers, _command(entry, request))
-        except Timeout:
-            raise TppcError(
-                f"{out}: another process builds the same corpus right now; wait for it, then run the command again"
-            ) from None
-        shutil.rmtree(work)
-        work.with_suffix(".lock").unlink(missing_ok=True)
-        if not any(work.parent.iterdir()):
-            work.parent.rmdir()
+    work = out / ".work" / entry.name
+    work.mkdir(parents=True, exist_ok=True)
+    with _only_one(work):
+        standing = {name: _stands(target, fetched[name], recipe) for name, target in targets.items()}
+        missing = [name for name in targets if not standing[name]]
+        wanted = [p for p in partitions if any(name in missing for name in p.pairs)]
+        if wanted:
+            sweep(work)
+            _build(entry, wanted, missing, fetched, recipe, targets, work=work, workers=workers, request=request)
+            shutil.rmtree(work)
     return [Corpus(target) for target in targets.values()]
+
+
+@contextmanager
+def _only_one(work: Path) -> Iterator[None]:
+    """One build at a time from a source into a folder; another one waits."""
+    lock = FileLock(work.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        note(f"{work.parent.parent}: another process builds from {work.name} here; waiting for it")
+        lock.acquire()
+    try:
+        work.mkdir(parents=True, exist_ok=True)  # the other one may have cleaned up behind us
+        yield
+    finally:
+        lock.release()
 
 
 def source_named(name: str) -> Source:
@@ -99,23 +107,25 @@ def _request(entry: Source, pairs: Sequence[Pair], origin: str | None, endpoint:
         raise UsageError("the same --pair is given twice")
     if endpoint and (entry.name != "wikidata" or origin):
         raise UsageError("--endpoint asks a SPARQL endpoint: it goes with `tppc build wikidata` and without --from")
+    given = origin
     if origin == "sample":
         from tppc.samples import sample_root
 
         folder = sample_root() / entry.name
         origin = str(folder / "wikidata-sample.json.gz") if entry.name == "wikidata" else str(folder)
     options = recipe.wikidata.model_dump() if entry.name == "wikidata" else {}
-    return Request(tuple(pairs), origin, endpoint, recipe.limit, options)
+    return Request(tuple(pairs), origin, endpoint, recipe.limit, options, given)
 
 
-def _command(entry: Source, request: Request) -> str:
+def _command(entry: Source, pair: str, request: Request) -> str:
     """The command that builds the same again; a local path is shortened to its name, a URL loses its secrets."""
-    words = ["tppc build", entry.name, *(f"--pair {p}" for p in request.pairs)]
-    if request.origin:
-        words.append(f"--from {public_url(request.origin) if is_url(request.origin) else Path(request.origin).name}")
+    words = ["tppc", "build", entry.name, "--pair", pair]
+    if (given := request.given) is not None:
+        name = public_url(given) if is_url(given) else given if given == "sample" else Path(given).resolve().name
+        words += ["--from", name]
     if request.endpoint:
-        words.append(f"--endpoint {public_url(request.endpoint) if is_url(request.endpoint) else request.endpoint}")
-    return " ".join([*words, "--recipe RECIPE"])
+        words += ["--endpoint", public_url(request.endpoint) if is_url(request.endpoint) else request.endpoint]
+    return " ".join([*map(shlex.quote, words), "--recipe", "RECIPE"])
 
 
 def _refuse_strangers(target: Path) -> None:
@@ -146,46 +156,56 @@ def _stands(target: Path, files: Sequence[Fetched], recipe: Recipe) -> bool:
 def _build(
     entry: Source,
     partitions: Sequence[Partition],
+    missing: Sequence[str],
     fetched: dict[str, list[Fetched]],
     recipe: Recipe,
     targets: dict[str, Path],
+    *,
     work: Path,
     workers: int | None,
-    command: str,
+    request: Request,
 ) -> None:
-    size = sum({f.snapshot.sha256: f.snapshot.bytes for files in fetched.values() for f in files}.values())
-    bits = bucket_bits(size)
+    """Run the steps for the pairs that are missing."""
+    sizes = {name: sum(f.snapshot.bytes for f in fetched[name]) for name in missing}
+    bits = {
+        name: bucket_bits(size) for name, size in sizes.items()
+    }  # of a pair's own files: other pairs change nothing
     if workers is None:
-        workers = (os.cpu_count() or 1) if size >= _POOL_FROM_BYTES else 1
+        workers = (os.cpu_count() or 1) if max(sizes.values()) >= _POOL_FROM_BYTES else 1
     resolved = recipe.resolved()
+    settings = recipe.language_id.model_dump()
     cleaned = run_tasks(
         [
             Task(
                 "clean",
                 clean_task,
-                {"partition": p, "recipe": resolved, "bits": bits},
-                {"partition": p.identity, "recipe": resolved, "bits": bits},
+                {"partition": p, "recipe": resolved},
+                {"partition": p.identity, "recipe": resolved},
             )
             for p in partitions
         ],
         work,
         workers,
     )
-    parts: dict[str, list[str]] = {}
+    parts: dict[str, list[str]] = {name: [] for name in missing}
     for partition, folder in zip(partitions, cleaned, strict=True):
         for name in partition.pairs:
-            if not (targets[name] / NAME).is_file():
-                parts.setdefault(name, []).append(str(folder / name))
-    places = [(name, bucket) for name in parts for bucket in range(1 << bits)]
+            if name in parts:
+                parts[name].append(str(folder / name))
+    places = [(name, bucket) for name in missing for bucket in range(1 << bits[name])]
     merged = run_tasks(
         [
-            Task("merge", merge, {"parts": parts[n], "bucket": b}, {"parts": [_tail(p) for p in parts[n]], "bucket": b})
+            Task(
+                "merge",
+                merge,
+                {"parts": parts[n], "bucket": b, "bits": bits[n]},
+                {"parts": [_tail(p) for p in parts[n]], "bucket": b, "bits": bits[n]},
+            )
             for n, b in places
         ],
         work,
         workers,
     )
-    settings = recipe.language_id.model_dump()
     identified = run_tasks(
         [
             Task(
@@ -199,12 +219,11 @@ def _build(
         work,
         workers,
     )
-    for name, folders in parts.items():
+    for name in missing:
         mine = [i for i, (n, _) in enumerate(places) if n == name]
-        found = _gather(
-            parse_pair(name), folders, [merged[i] for i in mine], [identified[i] for i in mine], fetched[name]
-        )
-        publish(found, entry, recipe, targets[name], command)
+        steps = ([Path(p) for p in parts[name]], [merged[i] for i in mine], [identified[i] for i in mine])
+        found = _gather(parse_pair(name), steps, fetched[name])
+        publish(found, entry, recipe, targets[name], _command(entry, name, request))
 
 
 def _tail(path: str) -> str:
@@ -212,13 +231,11 @@ def _tail(path: str) -> str:
     return "/".join(Path(path).parts[-2:])
 
 
-def _gather(
-    pair: Pair, cleaned: Sequence[str], merged: Sequence[Path], identified: Sequence[Path], files: Sequence[Fetched]
-) -> Identified:
-    """Add up the funnels of the steps and collect their rejects."""
+def _gather(pair: Pair, steps: Sequence[Sequence[Path]], files: Sequence[Fetched]) -> Identified:
+    """Add up the funnels of the three steps (their output folders, in order) and collect their rejects."""
     rejects = Rejects()
     totals: list[tuple[Funnel, dict[str, int]]] = []
-    for folders in ([Path(c) for c in cleaned], merged, identified):
+    for folders in steps:
         funnel, counts = Funnel(), dict[str, int]()
         for folder in folders:
             value: dict[str, Any] = json.loads((folder / "funnel.json").read_bytes())
@@ -235,5 +252,5 @@ def _gather(
         deduplicated=second.deduplicated,
         kept=third.kept,
     )
-    buckets = [path for bucket, folder in enumerate(identified) if (path := folder / bucket_name(bucket)).is_file()]
+    buckets = [path for bucket, folder in enumerate(steps[2]) if (path := folder / bucket_name(bucket)).is_file()]
     return Identified(pair, buckets, total, counts, rejects, [f.snapshot for f in files])

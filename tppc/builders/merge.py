@@ -10,19 +10,21 @@ from pathlib import Path
 
 import polars as pl
 
-from tppc.builders.clean import bucket_name, write_funnel
+from tppc.builders.clean import bucket_name, bucket_range, write_funnel
 from tppc.builders.rejects import Rejects
 from tppc.corpora.manifest import Funnel
 
 _ID = (pl.col("source_id").str.len_bytes(), pl.col("source_id"))
 
 
-def merge(folder: Path, parts: list[str], bucket: int) -> None:
+def merge(folder: Path, parts: list[str], bucket: int, bits: int) -> None:
     """Merge bucket `bucket` of the folders `parts` (outputs of `clean` for one pair) into one sorted bucket."""
-    found = [path for part in parts if (path := Path(part) / bucket_name(bucket)).is_file()]
+    runs = [path for part in parts for path in sorted(Path(part).glob("run-*.parquet"))]
     rejects, kept, duplicates = Rejects(), 0, 0
-    if found:
-        rows = pl.concat([pl.read_parquet(path) for path in found])
+    if runs:
+        # Runs are sorted, so the statistics of their row groups leave only those of this bucket to read.
+        low, high = (pl.lit(key, pl.UInt64) for key in bucket_range(bucket, bits))
+        rows = pl.scan_parquet(runs).filter(pl.col("order_key").is_between(low, high)).collect()
         winner_first = rows.sort(
             "order_key",
             "src_key",

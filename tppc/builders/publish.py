@@ -5,7 +5,6 @@ all.
 from __future__ import annotations
 
 import gzip
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -49,12 +48,14 @@ class Identified:
 
 def publish(found: Identified, source: Source, recipe: Recipe, target: Path, command: str) -> Manifest:
     """Write the corpus of one pair to `target`, which must not hold anything."""
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    partial = target.with_name(f".{target.name}.partial")  # one build at a time: what is here was left by a kill
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         manifest = _write(found, source, recipe, partial, command)
-        if target.is_dir():
+        if target.is_symlink():
+            target.unlink()  # to an empty folder, as below
+        elif target.is_dir():
             target.rmdir()  # empty, or `build` would have refused it
         partial.replace(target)
     finally:

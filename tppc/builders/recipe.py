@@ -15,7 +15,7 @@ from tppc.errors import TppcError, UsageError
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class LanguageId(_Part):

@@ -25,16 +25,16 @@ class Rejects:
     """Collects at most `LIMIT` rows a reason, those with the lowest order keys; the order of adding does not matter."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, list[tuple[int, str]]] = {}
+        self._kept: dict[str, list[tuple[int, str, str]]] = {}  # (order key, source id, line): a total order
 
-    def _add(self, reason: str, order: int, line: str) -> None:
+    def _add(self, reason: str, order: int, source_id: str, line: str) -> None:
         kept = self._kept.setdefault(reason, [])
-        kept.append((order, line))
+        kept.append((order, source_id, line))
         if len(kept) >= 2 * LIMIT:
             self._trim(kept)
 
     @staticmethod
-    def _trim(kept: list[tuple[int, str]]) -> None:
+    def _trim(kept: list[tuple[int, str, str]]) -> None:
         kept.sort()
         del kept[LIMIT:]
 
@@ -45,45 +45,46 @@ class Rejects:
             for row in group.sort("order_key", "source_id").head(LIMIT).iter_rows(named=True):
                 names = ("source_id", "src_text", "tgt_text", "score", "detail")
                 entry = {name: row[name] for name in names if row.get(name) is not None}
-                self._add(str(reason), row["order_key"], _line(str(reason), entry))
+                self._add(str(reason), row["order_key"], row["source_id"], _line(str(reason), entry))
 
     def add_refused(self, refused: Iterable[Refused]) -> None:
         """Add source records that never became rows."""
         for record in refused:
             entry: dict[str, Any] = {"source_id": record.source_id}
-            for name in ("src_text", "tgt_text", "detail"):
-                if (value := getattr(record, name)) is not None:
-                    entry[name] = value
+            if record.detail is not None:
+                entry["detail"] = record.detail
             if record.raw is not None:
-                entry["raw"] = base64.b64encode(record.raw[:4_000]).decode()
+                entry["raw"] = base64.b64encode(record.raw).decode()
             line = _line(record.reason, entry)
-            self._add(record.reason, xxhash.xxh3_64_intdigest(line.encode("utf-8", "surrogatepass")), line)
+            order = xxhash.xxh3_64_intdigest(line.encode("utf-8", "surrogatepass"))
+            self._add(record.reason, order, record.source_id, line)
 
-    def _entries(self) -> Iterator[tuple[int, str]]:
+    def _entries(self) -> Iterator[tuple[int, str, str]]:
         for reason in sorted(self._kept):
             self._trim(self._kept[reason])
             yield from self._kept[reason]
 
     def save(self, path: Path) -> None:
         """Write to a task's folder, with order keys."""
-        write_bytes(path, "".join(f"{order}\t{line}\n" for order, line in self._entries()).encode())
+        write_bytes(path, "".join(f"{order}\t{line}\n" for order, _, line in self._entries()).encode())
 
     def load(self, path: Path) -> None:
         """Add what a task saved."""
         for saved in path.read_bytes().decode().split("\n")[:-1]:
             order, line = saved.split("\t", 1)
-            self._add(json.loads(line)["reason"], int(order), line)
+            entry = json.loads(line)
+            self._add(entry["reason"], int(order), entry["source_id"], line)
 
     def publish(self, folder: Path) -> None:
         """Write `rejects.jsonl.gz` of a corpus: one JSON object a line, by reason, then by order key."""
-        data = "".join(f"{line}\n" for _, line in self._entries()).encode()
+        data = "".join(f"{line}\n" for *_, line in self._entries()).encode()
         write_bytes(folder / NAME, gzip.compress(data, 9, mtime=0))
 
     def sample(self, reason: str, count: int) -> list[dict[str, Any]]:
         """The first rows of a reason."""
         kept = self._kept.get(reason, [])
         self._trim(kept)
-        return [json.loads(line) for _, line in kept[:count]]
+        return [json.loads(line) for *_, line in kept[:count]]
 
 
 def _line(reason: str, entry: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ side with it.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +18,6 @@ from tppc.builders.recipe import Holdout
 from tppc.corpora.keys import draw
 from tppc.errors import UsageError
 
-# Candidates a held-out pair: spare ones stand in for those whose target text is taken already.
-_SPARE = 4
-
 
 class _Candidate(NamedTuple):
     drawn: float
@@ -29,31 +26,33 @@ class _Candidate(NamedTuple):
     tgt_key: int
 
 
-def draw_holdout(buckets: Iterable[Path], holdout: Holdout) -> pl.DataFrame:
+def draw_holdout(buckets: Sequence[Path], holdout: Holdout) -> pl.DataFrame:
     """Choose the held-out pairs: a frame of `src_key`, `tgt_key`, `split`, with exactly the rows asked for.
 
     Memory follows the size of the hold-out, not of the corpus. Raises `UsageError` if the corpus is too small.
     """
-    wanted = [("test", holdout.test), ("dev", holdout.dev)]
-    chosen: dict[str, list[object]] = {"src_key": [], "tgt_key": [], "split": []}
-    if holdout.total:
-        queue = iter(_lowest(buckets, _SPARE * holdout.total))
-        taken: set[int] = set()
-        for split, count in wanted:
-            for _ in range(count):
-                pick = next((c for c in queue if c.tgt_key not in taken), None)
-                if pick is None:
-                    raise UsageError(
-                        f"the corpus is too small to hold out {holdout.total} pairs with texts of their own; "
-                        "ask for less with --holdout"
-                    )
-                taken.add(pick.tgt_key)
-                for name, value in (("src_key", pick.src_key), ("tgt_key", pick.tgt_key), ("split", split)):
-                    chosen[name].append(value)
+    wanted = ["test"] * holdout.test + ["dev"] * holdout.dev
+    found: list[_Candidate] = []
+    spare = 4  # candidates for each pair: some stand in for those whose target text is taken already
+    while len(found) < len(wanted):
+        candidates = _lowest(buckets, spare * len(wanted))
+        first_of_target = {c.tgt_key: c for c in reversed(candidates)}
+        found = [c for c in candidates if first_of_target[c.tgt_key] is c][: len(wanted)]
+        if len(found) < len(wanted) and len(candidates) < spare * len(wanted):
+            raise UsageError(
+                f"the corpus is too small to hold out {holdout.total} pairs with texts of their own "
+                f"(it has {len(found)}); ask for less with --holdout"
+            )
+        spare *= 8
+    chosen = {
+        "src_key": [c.src_key for c in found],
+        "tgt_key": [c.tgt_key for c in found],
+        "split": wanted,
+    }
     return pl.DataFrame(chosen, schema={"src_key": pl.Int64, "tgt_key": pl.Int64, "split": pl.String})
 
 
-def _lowest(buckets: Iterable[Path], count: int) -> list[_Candidate]:
+def _lowest(buckets: Sequence[Path], count: int) -> list[_Candidate]:
     """The first pair (by order key) of each of the `count` source texts with the lowest draw, in the order of the
     draw.
     """

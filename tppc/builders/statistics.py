@@ -35,6 +35,7 @@ class Statistics:
         )
         for name, counter in self.values.items():
             column = measured[name].drop_nulls()
+            column = column.filter(column.is_finite())  # a recipe without `empty` lets a length of 0 through
             counter.update(dict(column.value_counts().iter_rows()))
         for name, labels in self.labels.items():
             labels.update(dict(rows[name].fill_null("not asked").value_counts().iter_rows()))

@@ -19,22 +19,42 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
 for _group in (build, corpora, manifests, train, evaluate, report, demo):
     _group.register(app)
 
+_INTERRUPTED = 130
+
 
 def main() -> None:
-    """Run the command line; every `TppcError` becomes one sentence on stderr and its exit status."""
+    """Run the command line; whatever goes wrong becomes one sentence on stderr and an exit status.
+
+    `--debug` anywhere in the arguments shows the traceback instead.
+    """
     debug = "--debug" in sys.argv
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     try:
         app(args=arguments, prog_name="tppc")
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            _say("interrupted; finished parts are kept, the same command goes on from there")
+        raise
     except TppcError as error:
         if debug:
             raise
-        typer.echo(f"tppc: {error}", err=True)
+        _say(str(error))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("tppc: interrupted; finished parts are kept, the same command goes on from there", err=True)
-        sys.exit(130)
+    except OSError as error:
+        if debug:
+            raise
+        _say(f"{error.filename or 'a file'}: {error.strerror or error}; check the path, its permissions and free space")
+        sys.exit(1)
+    except Exception as error:
+        if debug:
+            raise
+        first = (str(error).splitlines() or ["no message"])[0]
+        _say(f"this should not happen: {type(error).__name__}: {first}; run it with --debug and report what it shows")
+        sys.exit(1)
+
+
+def _say(text: str) -> None:
+    typer.echo(f"tppc: {text}", err=True)

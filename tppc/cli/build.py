@@ -92,10 +92,10 @@ def _holdout(text: str | None) -> dict[str, int] | None:
     """`dev=500,test=500` as values of the recipe."""
     if text is None:
         return None
-    found = {}
+    found: dict[str, int] = {}
     for part in text.split(","):
         name, _, value = part.partition("=")
-        if name not in ("dev", "test") or not value.isdigit():
+        if name not in ("dev", "test") or name in found or not (value.isascii() and value.isdecimal()):
             raise UsageError(f"--holdout {text!r}: write dev=N,test=N, such as --holdout dev=500,test=500")
         found[name] = int(value)
     return found

@@ -91,7 +91,9 @@ def head(
     from tppc.corpora.corpus import Corpus
 
     for path in paths:
-        rows: list[dict[str, Any]] = Corpus(path).scan(split).head(n).collect().to_dicts()
+        corpus = Corpus(path)
+        corpus.check_shards(split)
+        rows: list[dict[str, Any]] = corpus.scan(split).head(n).collect().to_dicts()
         for row in rows:
             if as_json:
                 typer.echo(json.dumps(row, ensure_ascii=False))

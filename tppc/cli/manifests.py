@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from tppc.errors import TppcError
+
 Paths = Annotated[list[Path], typer.Argument(help="Corpus folders.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -49,7 +51,12 @@ def verify(paths: Paths, as_json: Json = False) -> None:
     """
     from tppc.manifests.verify import verify as check
 
-    found = {str(p): check(p) for p in paths}
+    found: dict[str, list[str]] = {}
+    for folder in paths:
+        try:
+            found[str(folder)] = check(folder)
+        except TppcError as error:  # no corpus at all: a fault like others, so that the next path is checked too
+            found[str(folder)] = [str(error)]
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:

@@ -55,14 +55,17 @@ def sha256_of_value(value: Any) -> str:
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
-_OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-COMPRESSED = tuple(_OPENERS)
+# By the first bytes of a file: names lie, and standard input has none.
+_OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+COMPRESSED = (".gz", ".bz2", ".xz")
 #: What reading a truncated or damaged compressed file raises.
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, OSError)
 
 
 def open_compressed(path: Path) -> IO[bytes]:
-    """Open a file for reading bytes, decompressed by the ending of its name (`COMPRESSED`; others are plain)."""
-    opener = _OPENERS.get(path.suffix.lower())
-    file: IO[bytes] = opener(path, "rb") if opener else path.open("rb")
-    return file
+    """Open a file for reading bytes, decompressed if it begins as gzip, bzip2 or xz files do."""
+    with path.open("rb") as file:
+        beginning = file.read(6)
+    opener = next((opener for magic, opener in _OPENERS.items() if beginning.startswith(magic)), None)
+    opened: IO[bytes] = opener(path, "rb") if opener else path.open("rb")
+    return opened

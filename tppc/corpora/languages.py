@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from tppc.errors import UsageError
 
-# Unicode scripts in which a language is written, as regex property names; Latin is the answer for what is not listed
-# and langcodes does not know. `Common` and `Inherited` characters never count for or against a script.
+# Unicode scripts by their ISO 15924 tag, as regex property names. A language whose script is not listed is not
+# judged by its script.
 _SCRIPTS_OF_TAG = {
     "Jpan": ("Han", "Hiragana", "Katakana"),
     "Kore": ("Hangul", "Han"),
@@ -40,6 +41,16 @@ _SCRIPTS_OF_TAG = {
     "Mymr": ("Myanmar",),
     "Orya": ("Oriya",),
     "Sinh": ("Sinhala",),
+    "Tibt": ("Tibetan",),
+    "Thaa": ("Thaana",),
+    "Olck": ("Ol_Chiki",),
+    "Tfng": ("Tifinagh",),
+    "Cher": ("Cherokee",),
+    "Mong": ("Mongolian",),
+    "Cans": ("Canadian_Aboriginal",),
+    "Syrc": ("Syriac",),
+    "Nkoo": ("Nko",),
+    "Yiii": ("Yi",),
 }
 
 # Tatoeba's code where it is not the ISO 639-3 code of the canonical tag (LanguagesLib.php of the site).
@@ -60,18 +71,23 @@ _TATOEBA = {
     "mn": "mon",
     "ku": "kmr",
     "qu": "que",
+    "no": "nob",
+    "fil": "tgl",
 }
-_WIKIDATA = {"nb": "nb", "no": "nb", "sr-Latn": "sr-el", "zh-Hans": "zh-hans", "zh-Hant": "zh-hant"}
-_WIKIMATRIX = {"nb": "no", "zh-Hans": "zh", "zh-Hant": "zh", "hbs": "sh"}
+_WIKIDATA = {"no": "nb", "sr-Latn": "sr-el", "sr-Cyrl": "sr-ec", "fil": "tl"}
+_WIKIMATRIX = {"nb": "no", "fil": "tl"}
+# Written in more than one script.
+_SCRIPTS = {"sr": ("Cyrillic", "Latin"), "uz": ("Latin", "Cyrillic"), "az": ("Latin", "Cyrillic", "Arabic")}
 # What fastText's lid.176 answers for a language, best first; the first is the name proper, the rest count as right too.
 _LID = {
     "ar": ("ar", "arz"),
     "arz": ("arz", "ar"),
     "nb": ("no", "nn"),
-    "zh-Hans": ("zh",),
-    "zh-Hant": ("zh",),
-    "cmn": ("zh",),
-    "hbs": ("sh", "sr", "hr", "bs"),
+    "no": ("no", "nn"),
+    "fil": ("tl",),
+    "sr": ("sr", "sh", "bs", "hr"),
+    "hr": ("hr", "sh", "bs", "sr"),
+    "bs": ("bs", "sh", "hr", "sr"),
 }
 # Scripts that one language alone uses: a text that holds some of it is in that language, whatever a model says.
 _OWN_SCRIPT = {
@@ -91,8 +107,6 @@ _LENGTH = {
     "ja": 0.5,
     "ar": 0.79,
     "zh": 0.30,
-    "zh-Hans": 0.30,
-    "zh-Hant": 0.30,
     "ko": 0.50,
     "he": 0.75,
     "th": 0.95,
@@ -103,8 +117,9 @@ _LENGTH = {
 
 @dataclass(frozen=True)
 class Language:
-    """One language. `scripts` are the Unicode scripts it is written in, `own_script` those that no other language uses;
-    `length` is characters per English character; `lid` are the answers of lid.176 that count as right."""
+    """One language. `scripts` are the Unicode scripts it is written in (none: not known), `own_script` those that
+    no other language uses; `length` is characters per English character; `lid` are the answers of lid.176 that
+    count as right."""
 
     code: str
     name: str
@@ -135,21 +150,31 @@ def language(code: str) -> Language:
         raise UsageError(f"unknown language {code!r}: use a BCP-47 code such as en, hi, ja, ar or arz")
     if canonical != code:
         raise UsageError(f"{code!r} is not the canonical code of its language: write {canonical!r}")
-    script_tag = tag.script or tag.maximize().script or "Latn"
-    default: tuple[str, ...] = (code,)
-    if code in _ARABIC_VARIETIES:
-        default = (code, "ar", "arz")
+    base = str(tag.language)  # `pt` of `pt-BR`: what sources that do not tell regions or scripts apart call it
+    variety = base in _ARABIC_VARIETIES
+    script_tag = tag.script or tag.maximize().script
+    scripts = _SCRIPTS_OF_TAG.get(script_tag or "", ())
     return Language(
         code=code,
         name=tag.display_name(),
-        scripts=_SCRIPTS_OF_TAG.get(script_tag, ("Latin",)),
-        length=_LENGTH.get(code, 0.79 if code in _ARABIC_VARIETIES else 1.0),
-        tatoeba=_TATOEBA.get(code) or tag.to_alpha3(),
-        wikidata=_WIKIDATA.get(code, code),
-        wikimatrix=_WIKIMATRIX.get(code, code),
-        lid=_LID.get(code, default),
-        own_script=_OWN_SCRIPT.get(code, ()),
+        scripts=scripts if tag.script else _SCRIPTS.get(base, scripts),
+        length=_LENGTH.get(base, _LENGTH["ar"] if variety else 1.0),
+        tatoeba=_TATOEBA.get(base) or _alpha3(tag),
+        wikidata=_WIKIDATA.get(code, code.lower()),
+        wikimatrix=_WIKIMATRIX.get(base, base),
+        lid=_LID.get(base, (base, "ar", "arz") if variety else (base,)),
+        own_script=_OWN_SCRIPT.get(base, ()),
     )
+
+
+def _alpha3(tag: Any) -> str:
+    """The ISO 639-3 code of a tag. Raises `UsageError` for a private one, which has none."""
+    try:
+        return str(tag.to_alpha3())
+    except LookupError:
+        raise UsageError(
+            f"{tag}: a language without an ISO 639-3 code; use a BCP-47 code such as en, hi or arz"
+        ) from None
 
 
 @dataclass(frozen=True)

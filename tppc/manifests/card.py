@@ -53,12 +53,16 @@ def render_card(
         f"Build digest `{manifest.build_digest}`. Snapshots:\n",
         _table(
             ["snapshot", "from", "bytes", "SHA-256"],
-            [[s.name, s.url, f"{s.bytes:,}", f"`{s.sha256}`"] for s in manifest.snapshots],
+            [[s.name, s.url, f"{s.bytes:,}", s.sha256] for s in manifest.snapshots],
         ),
         "## Citation\n",
         f"{citation}\n",
     ]
     return "\n".join(parts)
+
+
+def _loading(manifest: Manifest) -> str:
+    return f'```python\nimport datasets\npairs = datasets.load_dataset("PATH/OF/THIS/FOLDER", "{manifest.pair}")\n```\n'
 
 
 def _head(manifest: Manifest, total: int) -> str:
@@ -127,5 +131,5 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     if not rows:
         return "(none)\n"
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    lines += [f"| {' | '.join(_cell(c) if not str(c).startswith('`') else str(c) for c in row)} |" for row in rows]
+    lines += [f"| {' | '.join(map(_cell, row))} |" for row in rows]
     return "\n".join(lines) + "\n"

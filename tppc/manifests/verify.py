@@ -9,10 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tppc.corpora.corpus import Corpus
 from tppc.corpora.files import sha256_of_file
 from tppc.corpora.keys import order_keys
-from tppc.corpora.manifest import NAME, Shard
+from tppc.corpora.manifest import NAME, Shard, read_manifest
 from tppc.corpora.schema import schema_of
 
 
@@ -21,8 +20,7 @@ def verify(path: Path) -> list[str]:
 
     Raises `TppcError` where the folder is no finished corpus at all.
     """
-    corpus = Corpus(path)
-    manifest = corpus.manifest
+    manifest = read_manifest(path)
     faults = []
     seal = path / f"{NAME}.sha256"
     actual = hashlib.sha256((path / NAME).read_bytes()).hexdigest()
@@ -50,6 +48,8 @@ def verify(path: Path) -> list[str]:
 
 def _shard_faults(path: Path, shard: Shard, schema: pa.Schema) -> list[str]:
     file = path / shard.path
+    if not file.is_file():
+        return []  # said already
     try:
         with pq.ParquetFile(file) as parquet:
             if not parquet.schema_arrow.equals(schema):

@@ -25,7 +25,12 @@ class Script(Settings):
 
 
 def script_share(text: pl.Expr, language: Language) -> pl.Expr:
-    """Share of a text's letters that are in a script of `language`; 0 for a text without letters."""
+    """Share of a text's letters that are in a script of `language`; 0 for a text without letters.
+
+    1 for a language whose scripts are not known: it cannot be judged this way.
+    """
+    if not language.scripts:
+        return pl.lit(1.0)
     letters = text.str.replace_all(r"[^\p{L}]+", "").str.replace_all(r"\p{sc=Common}+", "")
     scripts = "".join(rf"\p{{sc={name}}}" for name in language.scripts)
     foreign = letters.str.replace_all(f"[{scripts}]+", "").str.len_chars()

@@ -19,7 +19,7 @@ from tppc.corpora.languages import Language, Pair
 class Settings(BaseModel):
     """Settings of one filter; every filter can be switched off."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     enabled: bool = True
 
 

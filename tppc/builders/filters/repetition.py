@@ -8,8 +8,11 @@ units up to 16 characters).
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from pydantic import Field
 
 from tppc.builders.filters.base import Filter, Settings, either
@@ -29,14 +32,22 @@ class Repetition(Settings):
     min_distinct_words: float = Field(default=0.35, ge=0, le=1)
 
 
+@lru_cache
+def _is_letter() -> NDArray[np.bool_]:
+    """Whether each code point is a letter; the separators beyond Unicode are none."""
+    return np.fromiter((chr(c).isalpha() for c in range(0x110000)), dtype=bool, count=0x110000)
+
+
 def repeats(texts: pl.Series, min_times: int, min_run: int) -> pl.Series:
-    """Whether each text holds such a run: a boolean series of the same length."""
+    """Whether each text holds such a run: a boolean series of the same length. Time is linear in the characters."""
     values = texts.fill_null("").to_list()
     found = np.zeros(len(values), dtype=bool)
     # A separator of its own after each text, outside Unicode, so that no run crosses two texts.
     ends = np.cumsum([len(v) for v in values], dtype=np.int64)
     points = np.frombuffer("".join(values).encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    letters = np.insert(_is_letter()[points], ends, False)
     separated = np.insert(points, ends, 0x110000 + np.arange(len(values), dtype=np.uint32))
+    letters_before = np.concatenate([[0], np.cumsum(letters)])
     starts = np.concatenate([[0], (ends + np.arange(1, len(values) + 1))[:-1]]) if values else ends
     for unit in range(1, min(_LONGEST_UNIT, max(len(separated) - 1, 0)) + 1):
         run = separated[unit:] == separated[:-unit]
@@ -44,10 +55,9 @@ def repeats(texts: pl.Series, min_times: int, min_run: int) -> pl.Series:
         while have < needed and len(run):
             step = min(have, needed - have)
             run, have = run[:-step] & run[step:], have + step
-        for place in np.flatnonzero(run):
-            row = int(np.searchsorted(starts, place, side="right")) - 1
-            if not found[row]:
-                found[row] = any(chr(p).isalpha() for p in separated[place : place + unit])
+        places = np.flatnonzero(run)
+        places = places[letters_before[places + unit] > letters_before[places]]
+        found[np.searchsorted(starts, places, side="right") - 1] = True
     return pl.Series(found)
 
 

@@ -24,7 +24,7 @@ class ControlCharacters(Settings):
 
 
 def _control(settings: ControlCharacters, pair: Pair) -> pl.Expr:
-    return either(lambda text: text.str.contains(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u{FFFD}\u{FFFE}\u{FFFF}]"))
+    return either(lambda text: text.str.contains(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u{FDD0}-\u{FDEF}\u{FFFD}-\u{FFFF}]"))
 
 
 class Mojibake(Settings):

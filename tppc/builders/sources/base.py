@@ -35,9 +35,15 @@ class Refused:
     reason: str
     source_id: str
     detail: str | None = None
-    src_text: str | None = None
-    tgt_text: str | None = None
     raw: bytes | None = None
+
+
+RAW_BYTES = 4_000
+
+
+def unreadable(source_id: str, detail: str, raw: bytes) -> Refused:
+    """A record that cannot be read, with the beginning of its bytes."""
+    return Refused("unreadable", source_id, detail, raw[:RAW_BYTES])
 
 
 @dataclass
@@ -89,6 +95,7 @@ class Request:
     endpoint: str | None
     limit: int | None
     options: dict[str, Any]
+    given: str | None = None  # `origin` in the user's word: `sample`, where `origin` is a folder of the package
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,19 +9,28 @@ from tppc.corpora.files import DAMAGED, open_compressed
 from tppc.errors import TppcError
 
 
-def lines_of(path: Path | None) -> Iterator[bytes]:
-    """Lines of a plain, gzip, bzip2 or xz file, without their newline; None reads standard input.
+class Unterminated(bytes):
+    """A last line without its newline: whole, or the beginning of a line that was cut."""
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """Lines of a plain, gzip, bzip2 or xz file, without their newline.
 
     Only `\\n` ends a line, never another character that Python's text mode would take for a line end.
     Raises `TppcError` for a truncated or damaged file, with the number of the last line that was read.
     """
-    number, name = 0, str(path) if path else "standard input"
+    number = 0
     try:
-        with sys.stdin.buffer if path is None else open_compressed(path) as file:
+        with open_compressed(path) as file:
             for line in file:
                 number += 1
-                yield line.removesuffix(b"\n")
+                yield line[:-1] if line.endswith(b"\n") else Unterminated(line)
     except DAMAGED as error:
-        raise TppcError(
-            f"{name}: truncated or damaged after line {number} ({error}); fetch the file again and run the same command"
-        ) from error
+        raise damaged(path, number, str(error)) from error
+
+
+def damaged(path: Path, number: int, why: str) -> TppcError:
+    """The error for a file that ends or breaks where it should not, after line `number`."""
+    return TppcError(
+        f"{path}: truncated or damaged after line {number} ({why}); fetch the file again and run the same command"
+    )

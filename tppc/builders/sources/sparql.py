@@ -11,20 +11,32 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import re
 import urllib.error
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from SPARQLWrapper import JSON, POST, SPARQLWrapper
 from SPARQLWrapper.SPARQLExceptions import SPARQLWrapperException
 
-from tppc.builders.download import ATTEMPTS, Fetched, cache_folder, fetch, pause, public_url, retry_after, user_agent
-from tppc.builders.progress import progress
+from tppc.builders.download import (
+    ATTEMPTS,
+    Fetched,
+    cache_folder,
+    fetch,
+    is_url,
+    pause,
+    public_url,
+    retry_after,
+    user_agent,
+)
+from tppc.builders.progress import note, progress
 from tppc.builders.sources.base import Request
 from tppc.corpora.files import canonical_json, sha256_of_value, write_bytes
-from tppc.errors import TppcError
+from tppc.errors import TppcError, UsageError
 
 PRESETS = {"wdqs": "https://query.wikidata.org/sparql", "qlever": "https://qlever.dev/api/wikidata"}
 DEFAULT_LIMIT = 10_000
@@ -32,6 +44,7 @@ _BLOCK = 500
 _TIMEOUT = 70
 _RETRY = {429, 500, 502, 503, 504}
 
+_ITEM = re.compile(r"Q\d+$")
 _QUERY = """PREFIX wd: <http://www.wikidata.org/entity/>
 PREFIX wdt: <http://www.wikidata.org/prop/direct/>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
@@ -52,26 +65,32 @@ def harvest(request: Request) -> Fetched:
     Returns a file of entities, one JSON object a line. Raises `TppcError` when the endpoint does not answer.
     """
     endpoint = PRESETS.get(request.endpoint or "wdqs", request.endpoint or "")
+    if not is_url(endpoint):
+        raise UsageError(f"--endpoint {endpoint!r}: give {', '.join(PRESETS)} or the URL of a SPARQL endpoint")
     codes = sorted({side.wikidata for pair in request.pairs for side in pair.languages})
     count = request.limit or DEFAULT_LIMIT
     identity = {"endpoint": endpoint, "languages": codes, "query": _QUERY, "items": count, "block": _BLOCK}
     folder = cache_folder() / f"sparql-{sha256_of_value(identity)[:16]}"
     whole, meta = folder / "entities.jsonl", folder / "snapshot.json"
-    if not (whole.is_file() and meta.is_file()):
-        with progress(f"{public_url(endpoint)}", count, "items") as advance:
-            parts = []
-            for start in range(1, count + 1, _BLOCK):
-                ids = range(start, min(start + _BLOCK, count + 1))
-                part = folder / f"{start:010d}.jsonl"
-                if not part.is_file():
-                    write_bytes(part, _block(endpoint, ids, codes))
-                parts.append(part)
-                advance(len(ids))
-        data = b"".join(part.read_bytes() for part in parts)
-        write_bytes(whole, data)
-        write_bytes(meta, canonical_json({"retrieved": datetime.now(UTC).isoformat(timespec="seconds")}))
-        for part in parts:
-            part.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "lock"):
+        if whole.is_file() and meta.is_file():
+            note(f"{public_url(endpoint)}: using the answers in {folder}; remove it to ask again")
+        else:
+            with progress(f"{public_url(endpoint)}", count, "items") as advance:
+                parts = []
+                for start in range(1, count + 1, _BLOCK):
+                    ids = range(start, min(start + _BLOCK, count + 1))
+                    part = folder / f"{start:010d}.jsonl"
+                    if not part.is_file():
+                        write_bytes(part, _block(endpoint, ids, codes))
+                    parts.append(part)
+                    advance(len(ids))
+            data = b"".join(part.read_bytes() for part in parts)
+            write_bytes(whole, data)
+            write_bytes(meta, canonical_json({"retrieved": datetime.now(UTC).isoformat(timespec="seconds")}))
+            for part in parts:
+                part.unlink()
     file = fetch(str(whole))
     assert file is not None, "the file was just written"
     query = hashlib.sha256(canonical_json(identity)).hexdigest()[:12]
@@ -100,10 +119,10 @@ def _block(endpoint: str, ids: Iterable[int], codes: list[str]) -> bytes:
         entity = entities.setdefault(identifier, empty)
         what, value = row["what"]["value"], row["value"]
         if what == "P31":
-            snak = {"datavalue": {"value": {"id": value["value"].rsplit("/", 1)[1]}}}
-            entity["claims"]["P31"].append({"mainsnak": snak})
-        else:
-            language = value["xml:lang"]
+            # "Unknown value" is a blank node: no class to tell.
+            if value["type"] == "uri" and (found := _ITEM.search(value["value"])):
+                entity["claims"]["P31"].append({"mainsnak": {"datavalue": {"value": {"id": found[0]}}}})
+        elif language := value.get("xml:lang"):
             entity[what][language] = {"language": language, "value": value["value"]}
     for entity in entities.values():  # an endpoint may answer in any order
         entity["claims"]["P31"].sort(key=lambda s: s["mainsnak"]["datavalue"]["value"]["id"])
@@ -123,7 +142,9 @@ def _ask(endpoint: str, query: str) -> list[dict[str, Any]]:
         try:
             body = client.query().response.read()
             rows: list[dict[str, Any]] = json.loads(body)["results"]["bindings"]
-            return rows
+            if all(isinstance(row[name]["value"], str) for row in rows for name in ("item", "what", "value")):
+                return rows
+            failure = "the answer is not in the SPARQL 1.1 JSON format"
         except urllib.error.HTTPError as error:
             if error.code not in _RETRY:
                 hint = "; set TPPC_CONTACT to a mail address or URL" if error.code == 403 else ""

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from tppc.builders.download import Fetched, fetch, join
+from tppc.builders.normalise import normalise
 from tppc.builders.progress import note
-from tppc.builders.sources.base import Partition, RawBatch, Refused, Request, Source, frame
-from tppc.builders.sources.compressed import lines_of
+from tppc.builders.sources.base import Partition, RawBatch, Refused, Request, Source, frame, unreadable
+from tppc.builders.sources.compressed import Unterminated, damaged, lines_of
 from tppc.corpora.languages import Pair, parse_pair
 
 UPSTREAM = "https://downloads.tatoeba.org/exports"
@@ -39,7 +41,7 @@ def files(pair: Pair) -> dict[str, str]:
 
 
 def _fetch(request: Request) -> tuple[list[Partition], dict[str, list[Fetched]]]:
-    root = request.origin or UPSTREAM
+    root = UPSTREAM if request.origin is None else request.origin
     partitions, fetched = [], {}
     seen: dict[str, Fetched | None] = {}
     for pair in request.pairs:
@@ -112,10 +114,16 @@ def _unescape(record: bytes) -> list[bytes | None]:
     return fields
 
 
+def _file(partition: Partition, role: str) -> Path:
+    path = partition.path(role)
+    assert path is not None, "only the CC0 lists are optional"
+    return path
+
+
 def _links(partition: Partition) -> tuple[list[tuple[int, int]], list[Refused]]:
     """Links of a partition in file order."""
     links, refused = [], []
-    path = partition.path("links")
+    path = _file(partition, "links")
     for number, line in enumerate(lines_of(path), start=1):
         if partition.limit is not None and number > partition.limit:
             break
@@ -123,7 +131,9 @@ def _links(partition: Partition) -> tuple[list[tuple[int, int]], list[Refused]]:
         if len(fields) == 2 and fields[0].isdigit() and fields[1].isdigit():
             links.append((int(fields[0]), int(fields[1])))
         else:
-            refused.append(Refused("unreadable", f"links:{number}", "a link is two numbers", raw=line))
+            if isinstance(line, Unterminated):
+                raise damaged(path, number - 1, "the last line is cut")
+            refused.append(unreadable(f"links:{number}", "a link is two numbers", line))
     return links, refused
 
 
@@ -137,17 +147,17 @@ def _sentences(
     ((src, tgt),) = (parse_pair(p).languages for p in partition.pairs)
     code = (src if role == "src" else tgt).tatoeba
     record_start = re.compile(rb"\d+\t" + code.encode() + rb"\t")
-    for number, fields, raw in outfile_records(lines_of(partition.path(role)), record_start):
+    for number, fields, raw in outfile_records(lines_of(_file(partition, role)), record_start):
         read += 1
         try:
             if len(fields) != _COLUMNS or fields[0] is None:
                 raise ValueError(f"{len(fields)} columns instead of {_COLUMNS}")
             identifier = int(fields[0])
             if identifier in wanted:
-                author = fields[3].decode() if fields[3] else "unknown"
+                author = normalise(fields[3].decode()) if fields[3] else "unknown"
                 sentences[identifier] = ((fields[2] or b"").decode(), author)
         except ValueError as error:  # UnicodeDecodeError is one
-            refused.append(Refused("unreadable", f"{role}:{number}", str(error), raw=raw))
+            refused.append(unreadable(f"{role}:{number}", str(error), raw))
     return sentences, refused, {f"{role} sentences": read, f"{role} sentences with a link": len(sentences)}
 
 

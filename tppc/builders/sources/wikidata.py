@@ -20,8 +20,8 @@ import msgspec
 import polars as pl
 
 from tppc.builders.download import Fetched, cache_folder, fetch
-from tppc.builders.sources.base import Partition, RawBatch, Refused, Request, Source, frame
-from tppc.builders.sources.compressed import lines_of
+from tppc.builders.sources.base import Partition, RawBatch, Refused, Request, Source, frame, unreadable
+from tppc.builders.sources.compressed import Unterminated, damaged, lines_of
 from tppc.corpora.files import sha256_of_file
 from tppc.corpora.languages import Pair, parse_pair
 
@@ -87,6 +87,7 @@ class _Wrapper(msgspec.Struct):
 
 
 _decode_entity = msgspec.json.Decoder(_Entity).decode
+_decode_entities = msgspec.json.Decoder(list[_Entity]).decode
 _decode_wrapper = msgspec.json.Decoder(_Wrapper).decode
 
 
@@ -118,11 +119,12 @@ def _spool(stream: IO[bytes]) -> Fetched:
     """
     folder = cache_folder() / "stdin"
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(prefix=".", suffix=".part", dir=folder, delete=False) as file:
+    with tempfile.NamedTemporaryFile(prefix=".", suffix=".part", dir=folder) as file:
         shutil.copyfileobj(stream, file, 1 << 20)
-    part = Path(file.name)
-    path = folder / f"{sha256_of_file(part)}.json"
-    part.replace(path)
+        file.flush()
+        path = folder / f"{sha256_of_file(Path(file.name))}.json"
+        if not path.exists():
+            path.hardlink_to(file.name)
     fetched = fetch(str(path))
     assert fetched is not None, "the file was just written"
     return Fetched(path, fetched.snapshot.model_copy(update={"name": "stdin", "url": "file:stdin"}))
@@ -132,6 +134,8 @@ def _entities(line: bytes) -> list[_Entity]:
     """The entities of a dump line; raises `msgspec.MsgspecError` where it is none."""
     if line.startswith(b'{"entities"'):
         return list((_decode_wrapper(line).entities or {}).values())
+    if line.startswith(b"["):  # a whole array on one line
+        return _decode_entities(line)
     return [_decode_entity(line)]
 
 
@@ -211,8 +215,10 @@ class _PairRows:
 
 def _read(partition: Partition) -> Iterator[RawBatch]:
     pairs = [_PairRows(parse_pair(p), partition.options["exclude_internal"]) for p in partition.pairs]
+    path = partition.path("dump")
+    assert path is not None, "a Wikidata partition has its dump"
     read = 0
-    for number, line in enumerate(lines_of(partition.path("dump")), start=1):
+    for number, line in enumerate(lines_of(path), start=1):
         text = line.strip().rstrip(b",")
         if text in (b"", b"[", b"]"):
             continue
@@ -220,15 +226,15 @@ def _read(partition: Partition) -> Iterator[RawBatch]:
             break
         read += 1
         try:
-            entities = _entities(text)
+            for entity in _entities(text):
+                classes = _classes(entity)
+                for pair in pairs:
+                    pair.add(entity, classes)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            if isinstance(line, Unterminated):
+                raise damaged(path, number - 1, "the last line is cut") from error
             for pair in pairs:
-                pair.refused.append(Refused("unreadable", f"line:{number}", str(error), raw=line))
-            continue
-        for entity in entities:
-            classes = _classes(entity)
-            for pair in pairs:
-                pair.add(entity, classes)
+                pair.refused.append(unreadable(f"line:{number}", str(error), line))
         if read % _BATCH == 0:
             yield from (pair.batch() for pair in pairs)
     yield from (pair.batch() for pair in pairs)

@@ -6,21 +6,21 @@ text in a, text in b, by falling score, no header and no quoting. The publishers
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tppc.builders.download import Fetched, fetch, is_url, join
-from tppc.builders.sources.base import Partition, RawBatch, Refused, Request, Source, frame
-from tppc.builders.sources.compressed import lines_of
+from tppc.builders.sources.base import Partition, RawBatch, Refused, Request, Source, frame, unreadable
+from tppc.builders.sources.compressed import Unterminated, damaged, lines_of
 from tppc.corpora.languages import Pair, parse_pair
-from tppc.errors import TppcError, UsageError
+from tppc.errors import UsageError
 
 UPSTREAM = "https://dl.fbaipublicfiles.com/laser/WikiMatrix/v1"
 LICENCE = "CC-BY-SA-3.0"
 _BATCH = 65_536
 _COLUMNS = 3
+_LARGEST = 3.4e38
 
 
 def file_name(pair: Pair) -> str:
@@ -30,20 +30,19 @@ def file_name(pair: Pair) -> str:
 
 
 def _location(request: Request, pair: Pair) -> str:
-    origin = request.origin or UPSTREAM
+    origin = UPSTREAM if request.origin is None else request.origin
     name = file_name(pair)
-    if is_url(origin):
-        return origin if origin.endswith((".gz", ".tsv")) else join(origin, name)
-    if Path(origin).is_file():
-        if len(request.pairs) > 1:
-            raise UsageError(
-                f"{origin} is one file, but {len(request.pairs)} pairs are asked for: give one --pair, or a folder"
-            )
-        given = Path(origin).name
-        if given.startswith("WikiMatrix.") and not given.startswith(name.removesuffix(".tsv.gz") + "."):
-            raise UsageError(f"{origin}: this file's name is not that of {pair} ({name}); check --pair")
-        return origin
-    return join(origin, name)
+    one_file = origin.endswith((".gz", ".tsv")) if is_url(origin) else Path(origin).is_file()
+    if not one_file:
+        return join(origin, name)
+    if len(request.pairs) > 1:
+        raise UsageError(
+            f"{origin} is one file, but {len(request.pairs)} pairs are asked for: give one --pair, or a root"
+        )
+    given = origin.rsplit("/", 1)[-1]
+    if given.startswith("WikiMatrix.") and not given.startswith(name.removesuffix(".tsv.gz") + "."):
+        raise UsageError(f"{origin}: this file's name is not that of {pair} ({name}); check --pair")
+    return origin
 
 
 def _fetch(request: Request) -> tuple[list[Partition], dict[str, list[Fetched]]]:
@@ -64,17 +63,15 @@ def _parse(line: bytes, number: int) -> tuple[float, str, str] | Refused:
     """Score and texts of a line; further columns are ignored."""
     fields = line.split(b"\t")
     if len(fields) < _COLUMNS:
-        return Refused("unreadable", str(number), f"{len(fields)} columns instead of 3", raw=line)
+        return unreadable(str(number), f"{len(fields)} columns instead of 3", line)
     try:
         score, first, second = float(fields[0]), fields[1].decode(), fields[2].decode()
     except UnicodeDecodeError as error:
-        return Refused(
-            "unreadable", str(number), f"not UTF-8: {error.reason} at byte {error.start} of a field", raw=line
-        )
+        return unreadable(str(number), f"not UTF-8: {error.reason} at byte {error.start} of a field", line)
     except ValueError:
-        return Refused("unreadable", str(number), "the score is not a number", raw=line)
-    if not math.isfinite(score):
-        return Refused("unreadable", str(number), "the score is not a finite number", raw=line)
+        return unreadable(str(number), "the score is not a number", line)
+    if not abs(score) <= _LARGEST:
+        return unreadable(str(number), "the score is not a number that a float32 holds", line)
     return score, first, second
 
 
@@ -100,6 +97,8 @@ def _read(partition: Partition) -> Iterator[RawBatch]:
             break
         parsed = _parse(line, number)
         if isinstance(parsed, Refused):
+            if isinstance(line, Unterminated):
+                raise damaged(path, number - 1, "the last line is cut")
             refused.append(parsed)
         else:
             score, first, second = parsed
@@ -108,10 +107,7 @@ def _read(partition: Partition) -> Iterator[RawBatch]:
                 columns[name].append(value)
         if len(columns["score"]) + len(refused) >= _BATCH:
             yield batch()
-    if columns["score"] or refused:
-        yield batch()
-    elif partition.limit is None:
-        raise TppcError(f"{path}: the file is empty; fetch it again")
+    yield batch()
 
 
 SOURCE = Source(

@@ -12,9 +12,9 @@ shares add up to the loss of one process, whatever the number of ranks.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 import importlib
 import pkgutil
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
