@@ -181,7 +181,10 @@ def test_repetition_is_linear_in_the_characters() -> None:
     ],
 )
 def test_correct_text_of_rarer_languages_passes(pair: str, text: str, tmp_path: Path) -> None:
-    (tmp_path / "rows.tsv").write_text(f"1.1\tThis house is very old and very beautiful.\t{text}\n")
+    sides = ["This house is very old and very beautiful.", text]
+    codes = [side.wikimatrix for side in parse_pair(pair).languages]
+    columns = sides if codes == sorted(codes) else sides[::-1]
+    (tmp_path / "rows.tsv").write_text("\t".join(["1.1", *columns]) + "\n")
     (corpus,) = build("wikimatrix", [parse_pair(pair)], origin=str(tmp_path / "rows.tsv"), out=tmp_path)
     assert corpus.manifest.funnel.kept == {"train": 1}
 
