@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPTS = ("startup.py", "cleaning.py", "transfer.py")
+SCRIPTS = ("startup.py", "cleaning.py", "build_scale.py", "transfer.py")
 
 
 def main() -> None:

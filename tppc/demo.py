@@ -38,6 +38,8 @@ def demo(out: Path, say: Say, *, seeds: Sequence[int] = (0,), steps: int | None 
 
     Returns all results and the path of the report. Raises `UsageError` if `out` holds anything else.
     """
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out}: is a file; give a folder with --out")
     if out.exists() and any(out.iterdir()):
         if not (out / _MARK).is_file():
             raise UsageError(f"{out}: holds other files; give an empty folder with --out")

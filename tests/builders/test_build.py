@@ -43,7 +43,7 @@ def digests(corpus: Path) -> dict[str, str]:
 @pytest.fixture
 def many_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small files go to several buckets, as large ones would."""
-    monkeypatch.setattr(clean_module, "_BYTES_PER_BUCKET", 20_000)
+    monkeypatch.setattr(clean_module, "_ROWS_PER_BUCKET", 900)
 
 
 def dirty_rows() -> list[tuple[object, ...]]:

@@ -167,9 +167,6 @@ def _build(
 ) -> None:
     """Run the steps for the pairs that are missing."""
     sizes = {name: sum(f.snapshot.bytes for f in fetched[name]) for name in missing}
-    bits = {
-        name: bucket_bits(size) for name, size in sizes.items()
-    }  # of a pair's own files: other pairs change nothing
     if workers is None:
         workers = (os.cpu_count() or 1) if max(sizes.values()) >= _POOL_FROM_BYTES else 1
     resolved = recipe.resolved()
@@ -192,6 +189,8 @@ def _build(
         for name in partition.pairs:
             if name in parts:
                 parts[name].append(str(folder / name))
+    # Known from the snapshot and the recipe alone, since `clean` is.
+    bits = {name: bucket_bits(sum(_funnel(Path(p))[0].kept["train"] for p in parts[name])) for name in missing}
     places = [(name, bucket) for name in missing for bucket in range(1 << bits[name])]
     merged = run_tasks(
         [
@@ -231,6 +230,12 @@ def _tail(path: str) -> str:
     return "/".join(Path(path).parts[-2:])
 
 
+def _funnel(folder: Path) -> tuple[Funnel, dict[str, int]]:
+    """What a task counted: its funnel, and the source's own counts."""
+    value: dict[str, Any] = json.loads((folder / "funnel.json").read_bytes())
+    return Funnel.model_validate(value["funnel"]), value["counts"]
+
+
 def _gather(pair: Pair, steps: Sequence[Sequence[Path]], files: Sequence[Fetched]) -> Identified:
     """Add up the funnels of the three steps (their output folders, in order) and collect their rejects."""
     rejects = Rejects()
@@ -238,9 +243,9 @@ def _gather(pair: Pair, steps: Sequence[Sequence[Path]], files: Sequence[Fetched
     for folders in steps:
         funnel, counts = Funnel(), dict[str, int]()
         for folder in folders:
-            value: dict[str, Any] = json.loads((folder / "funnel.json").read_bytes())
-            funnel = funnel + Funnel.model_validate(value["funnel"])
-            counts = {k: counts.get(k, 0) + value["counts"].get(k, 0) for k in (*counts, *value["counts"])}
+            more, also = _funnel(folder)
+            funnel = funnel + more
+            counts = {k: counts.get(k, 0) + also.get(k, 0) for k in (*counts, *also)}
             rejects.load(folder / "rejects.tsv")
         totals.append((funnel, counts))
     (first, counts), (second, _), (third, _) = totals

@@ -1,8 +1,9 @@
 """Step 2, `clean`: one partition of a source -> normalised, keyed rows that pass the cheap filters, in sorted runs.
 
 A bucket is a range of the order key, so equal pairs from any partition meet in one bucket, and buckets in order are the
-corpus in order. Their number follows from the size of the pair's snapshot, never from the workers. Rows leave as
-runs: files of at most `_RUN_ROWS` rows sorted by the order key, of which `merge` reads the part of its bucket.
+corpus in order. Their number follows from the rows that `clean` kept of a pair, never from the workers or from other
+pairs. Rows leave as runs: files of at most `_RUN_ROWS` rows sorted by the order key, of which `merge` reads the
+part of its bucket.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from tppc.corpora.keys import order_keys, side_keys
 from tppc.corpora.manifest import Funnel
 from tppc.errors import TppcError
 
-_BYTES_PER_BUCKET = 32 << 20
-_RUN_ROWS = 200_000
+_ROWS_PER_BUCKET = 50_000
+_RUN_ROWS = 100_000
 _RUN_GROUP = 4_096
 
 
-def bucket_bits(snapshot_bytes: int) -> int:
-    """log2 of the number of buckets: about 32 MiB of (compressed) snapshot each, at most 256 buckets."""
-    return min(8, max(0, (snapshot_bytes // _BYTES_PER_BUCKET).bit_length()))
+def bucket_bits(rows: int) -> int:
+    """log2 of the number of buckets for the rows that `clean` kept: up to 50,000 rows each, at most 4,096 buckets."""
+    return min(12, max(0, ((rows - 1) // _ROWS_PER_BUCKET).bit_length()))
 
 
 def bucket_range(bucket: int, bits: int) -> tuple[int, int]:
