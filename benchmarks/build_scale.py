@@ -14,17 +14,20 @@ import tempfile
 import time
 from pathlib import Path
 
-_EN = ["the", "old", "new", "long", "short", "river", "house", "city", "road", "school", "garden", "teacher", "doctor", "story", "window", "morning", "of", "in", "near", "behind"]
-_HI = ["पुराना", "नया", "लंबा", "छोटा", "नदी", "घर", "शहर", "सड़क", "स्कूल", "बाग़", "शिक्षक", "डॉक्टर", "कहानी", "खिड़की", "सुबह", "का", "में", "पास", "पीछे", "और"]
+_EN = """the old new long short river house city road school garden teacher doctor
+story window morning of in near behind"""
+_HI = """पुराना नया लंबा छोटा नदी घर शहर सड़क स्कूल बाग़ शिक्षक डॉक्टर
+कहानी खिड़की सुबह का में पास पीछे और"""
 
 
 def write_rows(path: Path, rows: int) -> None:
     """Distinct rows of 8 to 16 words by falling score."""
     draw = random.Random(7)
+    english, hindi = _EN.split(), _HI.split()
     with gzip.open(path, "wt", compresslevel=1, encoding="utf-8") as file:
         for i in range(rows):
             count = draw.randint(8, 16)
-            src, tgt = " ".join(draw.choices(_EN, k=count)), " ".join(draw.choices(_HI, k=count))
+            src, tgt = " ".join(draw.choices(english, k=count)), " ".join(draw.choices(hindi, k=count))
             file.write(f"{1.3 - i / rows / 4:.6f}\t{src} {i}\t{tgt} {i}\n")
 
 
