@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -154,13 +155,14 @@ def make_results(path: Path, seeds: int = 3) -> Path:
     return path
 
 
+@dataclass(frozen=True)
 class StandIn:
     """What the geometry section needs of an encoder: its name and how it pools."""
 
-    pooling, prefix, max_length = "mean", "", 128
-
-    def __init__(self, name: str) -> None:
-        self.name = name
+    name: str
+    pooling: str = "mean"
+    prefix: str = ""
+    max_length: int = 128
 
 
 def stand_in_load(name: str, **_: Any) -> StandIn:

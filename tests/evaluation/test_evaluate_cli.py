@@ -109,6 +109,9 @@ def test_labelled_tasks_and_table(task: str, encoder_folder: str, tmp_path: Path
         (["pos", "--encoder", "e"], "say what to train on"),
         (["pos", "--data", "x", "--encoder", "e", "--lr", "0"], "--lr must be above 0"),
         (["pos", "--data", "x", "--encoder", "e", "--lr", "nan"], "--lr must be above 0"),
+        (["pos", "--data", "x", "--encoder", "e", "--lr", "inf"], "--lr must be above 0 and finite"),
+        (["ner", "--data", "x", "--encoder", "e", "--columns", "0,-1"], "counted from 0"),
+        (["ner", "--data", "x", "--encoder", "e", "--columns", "1,1"], "two different columns"),
         (["retrieval", "--corpus", "none", "--encoder", "e"], "no such folder"),
         (["table", "none.jsonl"], "none.jsonl: cannot be read as results"),
     ],
@@ -130,9 +133,20 @@ def test_a_missing_split_says_how_to_get_one(encoder_folder: str, corpus: Path) 
         run("retrieval", "--corpus", str(corpus), "--encoder", encoder_folder, "--limit", "0")
 
 
-def test_a_device_that_is_not_here_is_named(encoder_folder: str, corpus: Path) -> None:
-    with pytest.raises(UsageError, match="--device nonsense"):
-        run("retrieval", "--corpus", str(corpus), "--encoder", encoder_folder, "--device", "nonsense")
+@pytest.mark.parametrize("device", ["nonsense", "mps", "meta", "cpu:1", "cuda:", "cuda:99", "CUDA"])
+def test_a_device_that_is_not_here_is_named(encoder_folder: str, corpus: Path, device: str) -> None:
+    with pytest.raises(UsageError, match=f"--device {device}: "):
+        run("retrieval", "--corpus", str(corpus), "--encoder", encoder_folder, "--device", device)
+
+
+def test_hidden_characters_of_labels_are_written_out_on_stderr(encoder_folder: str, tmp_path: Path) -> None:
+    train, test = tmp_path / "train", tmp_path / "test"
+    train.write_text("good film\tpositive\nbad film\tnegative\n")
+    test.write_text("good\tp\u202e\x1b[31m\n", "utf-8")
+    files = ["--train", str(train), "--test", f"hi={test}"]
+    _, stderr = run("sentiment", *files, "--encoder", encoder_folder, "--seeds", "1", "--epochs", "1")
+    assert "p⟨U+202E⟩⟨U+001B⟩[31m" in stderr
+    assert not {"\u202e", "\x1b"} & set(stderr)
 
 
 def test_every_command_has_help_with_an_example() -> None:

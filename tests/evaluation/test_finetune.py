@@ -117,6 +117,21 @@ def test_freezing_trains_the_head_alone(tiny: Encoder) -> None:
     assert float(tuned.head.linear.bias.detach().abs().sum()) > 0
 
 
+@pytest.mark.parametrize("field", ["lr", "weight_decay", "max_grad_norm"])
+def test_settings_are_finite(field: str) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        FineTuning(**{field: float("inf")})
+
+
+def test_logits_that_are_not_finite_are_no_predictions(tiny: Encoder) -> None:
+    inputs = prepare_tokens(tiny, SENTENCES)
+    tuned = fine_tune(tiny, inputs, TAGS, quick(1), seed=3, task="ner")
+    with torch.no_grad():
+        tuned.head.linear.bias[0] = float("inf")
+    with pytest.raises(TppcError, match=r"tiny: ner with seed 3 ended in logits .* lower --lr \(it is 0.005\)"):
+        predict(tuned, inputs)
+
+
 def test_divergence_is_said(tiny: Encoder) -> None:
     model = copy.deepcopy(tiny.model)
     with torch.no_grad():

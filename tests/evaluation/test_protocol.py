@@ -204,6 +204,12 @@ def test_a_value_that_is_no_number_is_no_result() -> None:
         result(math.nan)
 
 
+@pytest.mark.parametrize("value", [-0.01, 1.01, 66.7])
+def test_a_value_is_a_fraction(value: float) -> None:
+    with pytest.raises(ValueError, match="than or equal to"):
+        result(value)
+
+
 # --- significance
 
 
@@ -274,6 +280,34 @@ def test_each_trained_encoder_has_a_row_and_repeats_do_not_count_twice() -> None
     assert [(r.trained.encoder, r.trained.seeds) for r in rows if r.trained] == [("trained", 3), ("second", 1)]
     assert rows[1].trained is not None
     assert rows[1].trained.mean == 0.2
+
+
+def test_a_gain_over_shared_seeds_says_so_where_the_means_are_over_more() -> None:
+    # The means rise, 0.4 to 0.5; over the seeds that both have they fall.
+    before = [result(v, "baseline", seed) for seed, v in enumerate((0.5, 0.6, 0.1))]
+    after = [result(v, "trained", seed) for seed, v in enumerate((0.4, 0.6))]
+    [row] = build_table([*before, *after])
+    assert row.gain is not None
+    assert (row.gain.n, row.gain.before, row.gain.after) == (2, pytest.approx(0.55), pytest.approx(0.5))
+    for how in ("text", "md"):
+        table = render([row], how)  # type: ignore[arg-type]
+        assert "-5.0 (SE 5.0, 2 shared seeds)" in table
+        assert "2 to 3" in table
+    [line] = csv.DictReader(io.StringIO(render([row], "csv")))
+    assert line["gain_seeds"] == "2"
+    assert "shared" not in render(build_table(several()), "text")
+    apart = build_table([result(0.4, "baseline", 0), result(0.5, "trained", 1)])
+    assert "no shared seed" in render(apart, "text")
+
+
+def test_hidden_characters_of_names_are_written_out() -> None:
+    rows = build_table([result(0.5, language="hi\u202e\x1b[31m", encoder="e\u202e\U000e0001")])
+    for how in ("text", "md", "csv", "json"):
+        table = render(rows, how)  # type: ignore[arg-type]
+        assert not {"\u202e", "\x1b", "\U000e0001"} & set(table)
+        assert "⟨U+202E⟩⟨U+001B⟩[31m" in table or how == "json"
+    read = json.loads(render(rows, "json"))[0]
+    assert (read["language"], read["trained"]["encoder"]) == ("hi\u202e\x1b[31m", "e\u202e\U000e0001")
 
 
 def test_every_format_holds_the_numbers() -> None:

@@ -165,6 +165,9 @@ def test_an_invisible_token_is_a_token(write: Write) -> None:
         ("a\tO\n\tO\n", "line 2: an empty token"),
         ("a\tO\nb\t\n", "line 2: an empty tag"),
         ("a\tB-PER\nb\tPER\n", "line 2: tag 'PER' is neither"),
+        ("a\tO\nb\tQ-PER\n", "line 2: tag 'Q-PER' is neither"),
+        ("John B-PER extra\nlives O\n", "line 1: 3 columns"),
+        ("lives O\n\n" * 300 + "John PER extra\nlives PER\n", "line 601: 3 columns where other lines have 2"),
         ("", "no sentence in it"),
     ],
 )

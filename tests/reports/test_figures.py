@@ -49,7 +49,7 @@ def test_a_figure_is_one_svg_element_that_names_itself_and_needs_nothing(make: C
 def test_hostile_labels_are_text_and_a_dollar_is_a_dollar() -> None:
     svg = figures.lines("f", HOSTILE, [figures.Series(HOSTILE, [1, 2], [3, 1]), figures.Series("b", [1], [2])], "loss")
     texts = ["".join(e.itertext()) for e in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
-    assert '</svg><script>window.pwned=1</script> $x$ "&⟨U+202E⟩' in texts
+    assert '</svg><script>… $x$ "&⟨U+202E⟩' in texts
 
 
 def test_colours_are_the_pages_variables() -> None:
@@ -70,6 +70,31 @@ def test_a_long_line_is_drawn_as_means_of_equal_runs() -> None:
     assert len(x) == 10
     assert y.tolist() == [1.0] * 5 + [3.0] * 5
     assert x[0] == pytest.approx(49.5)
+
+
+def test_a_lasting_alarm_is_one_band_and_many_are_few() -> None:
+    assert figures.spans([5.0], 100) == [(5.0, 5.0)]
+    assert figures.spans([1, 2, 3, 50, 90, 91], 100) == [(1, 3), (50, 50), (90, 91)]
+    steps = [float(s) for s in range(20_000)]
+    assert len(figures.spans(steps[::2], 20_000)) == 1
+    assert len(figures.spans(steps[::220], 20_000)) <= 101
+    svg = figures.lines("f", "t", [figures.Series("a", steps, steps)], "loss", marks=steps[100:])
+    assert len(svg) < 20_000
+    assert "steps with an alarm: 19900." in svg
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("character", ["W", "語", "\u202e"])
+def test_a_long_label_is_shortened_and_leaves_the_axes_room(character: str) -> None:
+    label = "runs " + character * 400 + " end"
+    assert len(figures.shortened(label)) == 30
+    assert figures.shortened(label).endswith("end")
+    assert figures.shortened("short") == "short"
+    series = [figures.Series(label + str(i), [1, 2], [3, 1]) for i in range(40)]
+    figures.forest("f", "t", [figures.Bar(label, 1.5, 0.5)], "x")
+    figures.lines("f", "t", series, "loss")
+    figures.histograms("f", "t", [figures.Histogram(label, [0, 1, 3], [5, 2])] * 2, "x")
+    figures.pair_map("f", "t", _PLANE, np.concatenate([_PLANE.src, _PLANE.tgt]), (label, label))
 
 
 def test_the_description_states_the_numbers() -> None:

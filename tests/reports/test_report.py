@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from report_inputs import (
     IMAGE,
     SCRIPT,
+    StandIn,
     make_corpus,
     make_results,
     make_run,
@@ -27,7 +29,7 @@ from tppc.errors import TppcError, UsageError
 from tppc.reports.before_after import encoder_name, geometry, held_out
 from tppc.reports.collect import collect
 from tppc.reports.report import write_report
-from tppc.reports.sections import funnel_steps
+from tppc.reports.sections import Alarm, alarms_of, funnel_steps
 
 
 @pytest.fixture
@@ -119,6 +121,47 @@ def test_what_geometry_lacks_is_said(tmp_path: Path) -> None:
         "The run has no encoder/ folder yet", "Nothing says what the run started from",
         "wikimatrix/en-hi has no held-out pairs",
     ]  # fmt: skip
+
+
+def test_an_encoder_that_cannot_be_loaded_is_a_note_and_the_page_is_written(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "r")  # its encoder folders are empty
+    page = _page(tmp_path, make_corpus(tmp_path / "c"), run)
+    assert "No distances: " in page
+    assert "no encoder there" in page
+    with pytest.raises(TppcError, match="no encoder there"):
+        _page(tmp_path, tmp_path / "c", run, baseline=str(run / "nowhere"))
+
+
+def test_vectors_that_are_not_finite_are_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def embed(encoder: StandIn, sentences: list[str]) -> np.ndarray:
+        return stand_in_embed(encoder, sentences) * (np.nan if encoder.name.endswith("encoder") else 1.0)
+
+    monkeypatch.setattr("tppc.encoders.load.load_encoder", stand_in_load)
+    monkeypatch.setattr("tppc.encoders.embed.embed", embed)
+    page = _page(tmp_path, make_corpus(tmp_path / "c"), make_run(tmp_path / "r"))
+    assert "No distances: the vectors of the trained encoder are not all finite numbers" in page
+
+
+def test_alarms_of_consecutive_lines_are_one(tmp_path: Path) -> None:
+    rows = [{"step": s, "alarms": a} for s, a in ((10, ["x"]), (20, ["x", "y"]), (30, ["x"]), (40, []), (50, ["x"]))]
+    assert alarms_of(rows) == [Alarm(10, 30, "x"), Alarm(20, 20, "y"), Alarm(50, 50, "x")]
+    run = make_run(tmp_path / "r", encoder=False)
+    lines = [{"step": s, "loss": 1.0, "cos_pos": 0.5, "alarms": ["collapse"]} for s in range(1, 3_001)]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    page = _page(tmp_path, run)
+    assert len(page) < 100_000
+    assert "steps 1 to 3,000: " in page
+    assert "3,000 alarms" in page
+
+
+def test_a_change_over_shared_seeds_says_so(tmp_path: Path) -> None:
+    results = make_results(tmp_path / "results.jsonl")
+    lines = [json.loads(line) for line in results.read_text().splitlines()]
+    kept = [one for one in lines if (one["role"], one["seed"]) != ("trained", 2)]
+    results.write_text("".join(json.dumps(one) + "\n" for one in kept))
+    page = _page(tmp_path, results)
+    assert "(2 shared seeds)" in page
+    assert "f1 29.5 → 50.5 over the baseline" in page
 
 
 def test_held_out_pairs_of_a_changed_shard_are_refused(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tppc.reports.visible import marked, visible
+from tppc.evaluation.visible import visible
+from tppc.reports.visible import marked
 
 
 @pytest.mark.parametrize(

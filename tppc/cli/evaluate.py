@@ -39,9 +39,9 @@ RateOption = Annotated[float, typer.Option(help="Peak learning rate; encoders ma
 BatchOption = Annotated[int, typer.Option(min=1, help="Sentences a step.")]
 FreezeOption = Annotated[bool, typer.Option("--freeze", help="Train the head alone, on frozen features.")]
 OutOption = Annotated[Path | None, typer.Option(help="Append the results to this JSON-lines file.")]
-PoolingOption = Annotated[str | None, typer.Option(help="cls, mean or pooler, instead of each encoder's own.")]
-PrefixOption = Annotated[str | None, typer.Option(help="Put before every text, instead of each encoder's own.")]
-DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; CUDA where there is one.")]
+PoolingOption = Annotated[str | None, typer.Option(help="cls, mean or pooler, for all encoders instead of their own.")]
+PrefixOption = Annotated[str | None, typer.Option(help="Put before every text, for all encoders instead of their own.")]
+DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda or cuda:1; CUDA where there is one.")]
 LabelsOption = Annotated[str | None, typer.Option(help="Map the labels by name; what is lost is reported.")]
 ColumnsOption = Annotated[str | None, typer.Option(help="TOKEN,TAG columns from 0 (ner); found where not given.")]
 NeutralOption = Annotated[str, typer.Option(help="keep or drop neutral texts, in training and test alike (sentiment).")]
@@ -137,8 +137,8 @@ def _labelled(name: str) -> Callable[..., None]:
         roles = _roles(encoder, baseline, control)
         how = _format(format_, json_)
         _refuse_unused(name, labels=labels, columns=columns, neutral=neutral)
-        if not lr > 0:
-            raise UsageError(f"--lr must be above 0 (it is {lr})")
+        if not 0 < lr < float("inf"):
+            raise UsageError(f"--lr must be above 0 and finite (it is {lr}); pretrained encoders want about 5e-5")
         from tppc.evaluation.data import load_task_data
         from tppc.evaluation.finetune import FineTuning
         from tppc.evaluation.protocol import evaluate
@@ -206,6 +206,8 @@ def _columns(given: str | None) -> tuple[int, int] | None:
         token, tag = (int(part) for part in given.split(","))
     except ValueError:
         raise UsageError(f"--columns {given!r}: write two numbers, as in --columns 1,2") from None
+    if token < 0 or tag < 0 or token == tag:
+        raise UsageError(f"--columns {given!r}: two different columns are wanted, counted from 0")
     return token, tag
 
 
@@ -216,7 +218,9 @@ def _format(how: str, json_: bool) -> str:
 
 
 def _say(line: str) -> None:
-    typer.echo(line, err=True)
+    from tppc.evaluation.visible import visible
+
+    typer.echo(visible(line), err=True)  # labels and names are strangers'
 
 
 def _keep(out: Path | None, results: list[Result]) -> None:

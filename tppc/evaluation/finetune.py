@@ -36,7 +36,7 @@ _PREDICTED_TOKENS = 16_384
 class FineTuning(BaseModel):
     """Settings of a fine-tuning. Defaults as BERT's authors chose; an encoder made from scratch wants a higher rate."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     epochs: int = Field(default=3, ge=1)
     lr: float = Field(default=5e-5, gt=0, description="peak learning rate of encoder and head")
@@ -67,13 +67,18 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Tuned:
-    """A fine-tuned copy of an encoder with its head; `labels` are in the order of the logits."""
+    """A fine-tuned copy of an encoder with its head; `labels` are in the order of the logits.
+
+    `what` names the fine-tuning in messages, and `lr` is the peak rate that it had.
+    """
 
     encoder: Encoder
     model: nn.Module
     head: LinearHead
     labels: tuple[str, ...]
     unit: Unit
+    what: str
+    lr: float
 
 
 def prepare_tokens(encoder: Encoder, sentences: Sequence[Sequence[str]]) -> Prepared:
@@ -87,15 +92,21 @@ def prepare_texts(encoder: Encoder, texts: Sequence[str]) -> Prepared:
 
 
 def fine_tune(
-    encoder: Encoder, inputs: Prepared, gold: Sequence[Sequence[str]], config: FineTuning, seed: int
+    encoder: Encoder,
+    inputs: Prepared,
+    gold: Sequence[Sequence[str]],
+    config: FineTuning,
+    seed: int,
+    task: str = "fine-tuning",
 ) -> Tuned:
     """Fine-tune a copy of `encoder`; the encoder itself stays as it is.
 
     Args:
         inputs: the prepared training inputs. gold: the labels of each item, as many as the item has targets.
         seed: of head, order and dropout. The global random state is left as it was.
+        task: its name, for messages.
 
-    Raises `TppcError` where the loss is no longer a finite number.
+    Raises `TppcError` where the loss or a gradient is no longer a finite number.
     """
     assert [len(g) for g in gold] == inputs.sizes, "every target needs one gold label"
     labels = tuple(sorted({label for one in gold for label in one}))
@@ -106,7 +117,8 @@ def fine_tune(
         torch.manual_seed(seed)
         model = copy.deepcopy(encoder.model)
         head = LinearHead(encoder.hidden_size, len(labels)).to(encoder.model.device)
-        tuned = Tuned(encoder, model, head, labels, inputs.unit)
+        what = f"{task} with seed {seed}"
+        tuned = Tuned(encoder, model, head, labels, inputs.unit, what, config.lr)
         _train(tuned, inputs.windows, answers, config, np.random.default_rng(seed))
     return tuned
 
@@ -142,15 +154,20 @@ def _train(
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             norm = nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
-            if not math.isfinite(float(norm)):
-                raise TppcError(
-                    f"{tuned.encoder.name}: fine-tuning diverged at step {step + 1} of {steps}; "
-                    f"lower --lr (it is {config.lr:g}), or look whether the encoder's weights are finite"
-                )
+            if not math.isfinite(float(loss.detach())) or not math.isfinite(float(norm)):
+                raise _diverged(tuned, f"diverged at step {step + 1} of {steps}")
             optimizer.step()
             step += 1
     model.eval()
     head.eval()
+
+
+def _diverged(tuned: Tuned, how: str) -> TppcError:
+    """The error of a fine-tuning whose numbers are no longer finite."""
+    return TppcError(
+        f"{tuned.encoder.name}: {tuned.what} {how}; "
+        f"lower --lr (it is {tuned.lr:g}), or look whether the encoder's weights are finite"
+    )
 
 
 def _logits(tuned: Tuned, batch: Sequence[Window], precision: str, grad_encoder: bool) -> Tensor:
@@ -184,7 +201,10 @@ def _batches(windows: Sequence[Window], size: int, order: np.random.Generator) -
 
 
 def predict(tuned: Tuned, inputs: Prepared) -> list[list[str]]:
-    """The likeliest label of every target, by item: one for each token of a sentence, or one for a text."""
+    """The likeliest label of every target, by item: one for each token of a sentence, or one for a text.
+
+    Raises `TppcError` where a logit is no finite number: the last step's update is seen here only.
+    """
     found: list[list[str]] = [[""] * size for size in inputs.sizes]
     windows = sorted(inputs.windows, key=lambda w: len(w.ids))
     filled = 0
@@ -195,7 +215,10 @@ def predict(tuned: Tuned, inputs: Prepared) -> list[list[str]]:
             while last < len(windows) and (last + 1 - first) * len(windows[last].ids) <= _PREDICTED_TOKENS:
                 last += 1
             batch = windows[first:last]
-            best = iter(_logits(tuned, batch, "fp32", grad_encoder=False).argmax(-1).tolist())
+            logits = _logits(tuned, batch, "fp32", grad_encoder=False)
+            if not bool(logits.isfinite().all()):
+                raise _diverged(tuned, "ended in logits that are not finite numbers")
+            best = iter(logits.argmax(-1).tolist())
             for window in batch:
                 for offset in range(len(window.targets)):
                     found[window.item][window.start + offset] = tuned.labels[next(best)]

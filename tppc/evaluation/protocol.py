@@ -8,12 +8,13 @@ trivial baselines beside the encoders (all-O, majority class, random order), sin
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
-from tppc.encoders.load import load_encoder
 from tppc.errors import UsageError
+from tppc.evaluation.alike import describe, differently_read, load_alike
 from tppc.evaluation.data import TaskData
 from tppc.evaluation.finetune import FineTuning, Prepared, fine_tune, predict, prepare_texts, prepare_tokens
 from tppc.evaluation.results import Result, Role
@@ -47,7 +48,8 @@ def evaluate(
         encoders: by role (`baseline`, `control`, `trained`): a name or folder, or a loaded encoder.
         data: from `load_pairs` for retrieval, from `load_task_data` for the others.
         seeds: of the fine-tuning, the same for every encoder, so that results are paired by seed.
-        pooling, prefix: instead of each encoder's own. device: where to run; CUDA where there is one.
+        pooling, prefix: instead of the encoders' own; without them, see `alike`. device: cpu or cuda; CUDA where there
+            is one.
         say: is told what happens, a line at a time.
 
     Returns every measured number, trivial baselines first. Raises `UsageError` for a request that makes no sense,
@@ -59,48 +61,47 @@ def evaluate(
 
     where = _device(device)
 
-    def load(given: str | Encoder) -> Encoder:
-        if not isinstance(given, str):
-            return given
-        return load_encoder(given, pooling=pooling, prefix=prefix, device=where)
+    def load() -> dict[Role, Encoder]:
+        loaded = load_alike(encoders, pooling=pooling, prefix=prefix, device=where)
+        if differently_read(loaded):
+            say(f"note: the encoders declare different ways to be read, and keep them: {describe(loaded)}")
+        return loaded
 
-    overridden = "".join(f"; {k}={v!r}" for k, v in (("pooling", pooling), ("prefix", prefix)) if v is not None)
     if isinstance(data, Pairs):
         if task != retrieval.NAME:
             raise UsageError(f"{task} wants labelled data, not pairs")
-        return _retrieval(encoders, data, load, overridden, say)
+        return _retrieval(load(), data, say)
     chosen = task_named(task)
     if not seeds or len(set(seeds)) != len(seeds):
         raise UsageError(f"seeds must be at least one and all different (they are {list(seeds)})")
-    return _zero_shot(
-        chosen, encoders, data, seeds, config=config or FineTuning(), load=load, overridden=overridden, say=say
-    )
+    return _zero_shot(chosen, load(), data, seeds, config=config or FineTuning(), say=say)
 
 
 def _device(given: str | None) -> str:
-    """The device asked for, or the best there is. Raises `UsageError` for one that is not here."""
+    """The device asked for, or the best there is. Raises `UsageError` for one that is not here or of another kind."""
     import torch
 
     if given is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(given).type
-    except RuntimeError:
-        raise UsageError(f"--device {given}: no such device; use cpu, cuda or cuda:1") from None
-    if kind == "cuda" and not torch.cuda.is_available():
+    found = re.fullmatch(r"cpu|cuda(?::([0-9]{1,4}))?", given)
+    if not found:
+        raise UsageError(f"--device {given}: no device that tppc runs on; use cpu, cuda or cuda:1")
+    if given == "cpu":
+        return given
+    if not torch.cuda.is_available():
         raise UsageError(f"--device {given}: PyTorch finds no CUDA device here; use --device cpu")
+    if int(found[1] or 0) >= torch.cuda.device_count():
+        raise UsageError(f"--device {given}: PyTorch finds {torch.cuda.device_count()} CUDA devices, counted from 0")
     return given
 
 
 def _zero_shot(
     task: Task,
-    encoders: Mapping[Role, str | Encoder],
+    encoders: Mapping[Role, Encoder],
     data: TaskData,
     seeds: Sequence[int],
     *,
     config: FineTuning,
-    load: Callable[[str | Encoder], Encoder],
-    overridden: str,
     say: Say,
 ) -> list[Result]:
     """Fine-tune on the source language, test on every language."""
@@ -114,6 +115,7 @@ def _zero_shot(
     gold = [labels_of(items) for _, _, items in parts]
     digests = [data.digest(items) for _, _, items in parts]
     labelled = "; first subword with text" if task.unit == "token" else ""
+    read = f"{labelled}; {describe(encoders)}"
     results: list[Result] = []
 
     def record(index: int, predicted: Labels, role: Role, *, encoder: str, seed: int | None, how: str) -> float:
@@ -147,20 +149,19 @@ def _zero_shot(
         name, guessed = task.trivial(train_gold, gold[index])
         record(index, guessed, "trivial", encoder=name, seed=None, how="trivial; training labels alone")
 
-    for role, given in encoders.items():
-        encoder = load(given)
+    for role, encoder in encoders.items():
         train = _prepare(task, encoder, data.train)
         tests = [_prepare(task, encoder, items) for _, _, items in parts]
         if cut := _perhaps_cut(encoder, [train, *tests]):
             say(f"note: {cut} texts fill the {encoder.max_length} tokens that {encoder.name} reads and may be cut")
         for seed in seeds:
             start = time.monotonic()
-            tuned = fine_tune(encoder, train, train_gold, config, seed)
+            tuned = fine_tune(encoder, train, train_gold, config, seed, task=task.name)
             said = []
             for index, (code, split, _) in enumerate(parts):
                 value = record(
                     index, predict(tuned, tests[index]), role, encoder=encoder.name, seed=seed,
-                    how=_protocol(code, split, data.source_language, config, labelled + overridden),
+                    how=_protocol(code, split, data.source_language, config, read),
                 )  # fmt: skip
                 said.append(f"{code}{' dev' if split == 'dev' else ''} {100 * value:.1f}")
             seconds = time.monotonic() - start
@@ -168,12 +169,12 @@ def _zero_shot(
     return results
 
 
-def _protocol(code: str, split: str, source: str, config: FineTuning, overridden: str) -> str:
+def _protocol(code: str, split: str, source: str, config: FineTuning, read: str) -> str:
     """What a result says of how it came to be."""
     kind = "in-language" if code == source else "zero-shot"
     if split == "dev":
         kind = "source-language dev"
-    return f"{kind}; last checkpoint; {config.describe()}{overridden}"
+    return f"{kind}; last checkpoint; {config.describe()}{read}"
 
 
 def _prepare(task: Task, encoder: Encoder, items: Sequence[Any]) -> Prepared:
@@ -188,10 +189,8 @@ def _perhaps_cut(encoder: Encoder, inputs: Sequence[Prepared]) -> int:
 
 
 def _retrieval(
-    encoders: Mapping[Role, str | Encoder],
+    encoders: Mapping[Role, Encoder],
     pairs: Pairs,
-    load: Callable[[str | Encoder], Encoder],
-    overridden: str,
     say: Say,
 ) -> list[Result]:
     """Search translations with every encoder, both ways."""
@@ -218,11 +217,11 @@ def _retrieval(
 
     record(retrieval.score_by_chance(pairs), "trivial", "random order", "trivial; exact expectation")
     found: dict[Role, Ranks] = {}
-    for role, given in encoders.items():
-        encoder = load(given)
+    how = f"no training; cosine; distinct candidates; ties count against; {describe(encoders)}"
+    for role, encoder in encoders.items():
         found[role] = retrieval.retrieve(encoder, pairs)
         scores = retrieval.score(found[role], pairs)
-        record(scores, role, encoder.name, f"no training; cosine; distinct candidates; ties count against{overridden}")
+        record(scores, role, encoder.name, how)
         said = ", ".join(f"{metric} {100 * scores[metric]:.1f}" for metric in retrieval.METRICS)
         say(
             f"retrieval {role} {pairs.src_lang}-{pairs.tgt_lang}: {said} "

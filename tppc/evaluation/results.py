@@ -36,7 +36,7 @@ class Result(BaseModel):
     task: str
     language: str
     metric: str
-    value: float
+    value: float = Field(ge=0, le=1)
     n: int = Field(ge=1)
     seed: int | None
     encoder: str

@@ -17,12 +17,17 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Paired:
-    """Mean of n paired differences, its standard error (None for one pair), a two-sided p-value where there is one."""
+    """Mean of n paired differences, its standard error (None for one pair), a two-sided p-value where there is one.
+
+    `before` and `after` are the means over the same n seeds, so that `difference` is the one minus the other.
+    """
 
     n: int
     difference: float
     standard_error: float | None
     p_value: float | None
+    before: float
+    after: float
 
 
 def paired_by_seed(before: Mapping[int, float], after: Mapping[int, float]) -> Paired | None:
@@ -37,15 +42,16 @@ def paired_by_seed(before: Mapping[int, float], after: Mapping[int, float]) -> P
         return None
     differences = [after[s] - before[s] for s in seeds]
     mean = fmean(differences)
+    means = fmean(before[s] for s in seeds), fmean(after[s] for s in seeds)
     if len(seeds) == 1:
-        return Paired(1, mean, None, None)
+        return Paired(1, mean, None, None, *means)
     error = stdev(differences) / math.sqrt(len(seeds))
     if error <= 1e-12:
-        return Paired(len(seeds), mean, error, None)
+        return Paired(len(seeds), mean, error, None, *means)
     from scipy import stats  # type: ignore[import-untyped]  # scikit-learn brings it
 
     p_value = 2 * float(stats.t.sf(abs(mean / error), len(seeds) - 1))
-    return Paired(len(seeds), mean, error, p_value)
+    return Paired(len(seeds), mean, error, p_value, *means)
 
 
 @dataclass(frozen=True)

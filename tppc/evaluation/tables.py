@@ -14,6 +14,7 @@ from typing import Literal
 from tppc.evaluation.results import Result, Role
 from tppc.evaluation.significance import Paired, paired_by_seed
 from tppc.evaluation.tasks import PRIMARY
+from tppc.evaluation.visible import visible, visible_json
 
 Format = Literal["text", "md", "csv", "json"]
 FORMATS: tuple[Format, ...] = ("text", "md", "csv", "json")
@@ -32,7 +33,11 @@ class Stat:
 
 @dataclass(frozen=True)
 class Row:
-    """One row. Values are fractions; gains are trained minus baseline, and minus control, paired by seed."""
+    """One row. Values are fractions; gains are trained minus baseline, and minus control, paired by seed.
+
+    A cell's mean is over all of its seeds, a gain over the seeds that both encoders have; it is None where they share
+    none.
+    """
 
     task: str
     language: str
@@ -102,9 +107,12 @@ def _stat(cell: _Cell) -> Stat | None:
 
 
 def render(rows: Sequence[Row], how: Format) -> str:
-    """The table as `text` (for a terminal), `md`, `csv` (fractions, full precision) or `json` (the rows)."""
+    """The table as `text` (for a terminal), `md`, `csv` (fractions, full precision) or `json` (the rows).
+
+    Control and format characters in names are written out; as JSON's own escapes in `json`, which loses nothing.
+    """
     if how == "json":
-        return json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=2)
+        return visible_json(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=2))
     if how == "csv":
         return _csv(rows)
     header, cells = _for_people(rows)
@@ -120,7 +128,6 @@ def _for_people(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
               "trained - control", "p", "seeds", "n"]  # fmt: skip
     lines = []
     for row in rows:
-        stats = [s for s in (row.trained, row.baseline, row.control) if s]
         over_baseline, over_control = row.gain, row.gain_over_control
         language = f"{row.language} (dev)" if row.dataset.endswith(":dev") else row.language
         lines.append(
@@ -128,10 +135,12 @@ def _for_people(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
                 row.task, language, row.metric,
                 "" if row.trivial is None else f"{100 * row.trivial:.1f}",
                 *(_percent(s) for s in (row.baseline, row.control, row.trained)),
-                _signed(over_baseline), _p(over_baseline), _signed(over_control), _p(over_control),
-                str(stats[0].seeds), f"{row.n:,}",
+                _signed(row, row.baseline, over_baseline), _p(over_baseline),
+                _signed(row, row.control, over_control), _p(over_control),
+                seeds_of(row), f"{row.n:,}",
             ]
         )  # fmt: skip
+    lines = [[visible(cell) for cell in line] for line in lines]
     used = [i for i in range(len(header)) if i < 3 or any(line[i] for line in lines)]
     return [header[i] for i in used], [[line[i] for i in used] for line in lines]
 
@@ -142,11 +151,33 @@ def _percent(stat: Stat | None) -> str:
     return f"{100 * stat.mean:.1f}" + ("" if stat.sd is None else f" ± {100 * stat.sd:.1f}")
 
 
-def _signed(gain: Paired | None) -> str:
-    if gain is None:
+def seeds_of(row: Row) -> str:
+    """How many seeds the row's encoders have: `3`, or `2 to 5` where they have not as many."""
+    counts = sorted({s.seeds for s in (row.trained, row.baseline, row.control) if s})
+    return "" if not counts else str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+
+
+def shared_seeds(before: Stat | None, after: Stat | None, gain: Paired | None) -> str:
+    """Over how many seeds a gain is, where the two encoders have other seeds besides; else nothing.
+
+    The gain is then not the difference of the means that stand beside it.
+    """
+    if before is None or after is None:
         return ""
-    error = "" if gain.standard_error is None else f" (SE {100 * gain.standard_error:.1f})"
-    return f"{100 * gain.difference:+.1f}{error}"
+    if gain is None:
+        return "no shared seed"
+    if gain.n == before.seeds == after.seeds:
+        return ""
+    return f"{gain.n} shared seed{'' if gain.n == 1 else 's'}"
+
+
+def _signed(row: Row, before: Stat | None, gain: Paired | None) -> str:
+    shared = shared_seeds(before, row.trained, gain)
+    if gain is None:
+        return shared
+    error = "" if gain.standard_error is None else f"SE {100 * gain.standard_error:.1f}"
+    notes = ", ".join(note for note in (error, shared) if note)
+    return f"{100 * gain.difference:+.1f}" + (f" ({notes})" if notes else "")
 
 
 def _p(gain: Paired | None) -> str:
@@ -162,14 +193,14 @@ def _csv(rows: Sequence[Row]) -> str:
     for role in ("baseline", "control", "trained"):
         header += [f"{role}_encoder", role, f"{role}_sd", f"{role}_seeds"]
     for name in ("gain", "gain_over_control"):
-        header += [name, f"{name}_se", f"{name}_p"]
+        header += [name, f"{name}_se", f"{name}_p", f"{name}_seeds"]
     writer.writerow(header)
     for row in rows:
-        line: list[object] = [row.task, row.language, row.metric, row.dataset, row.n, row.trivial]
+        line: list[object] = [*map(visible, (row.task, row.language, row.metric, row.dataset)), row.n, row.trivial]
         for stat in (row.baseline, row.control, row.trained):
-            line += [stat.encoder, stat.mean, stat.sd, stat.seeds] if stat else [None] * 4
+            line += [visible(stat.encoder), stat.mean, stat.sd, stat.seeds] if stat else [None] * 4
         for gain in (row.gain, row.gain_over_control):
-            line += [gain.difference, gain.standard_error, gain.p_value] if gain else [None] * 3
+            line += [gain.difference, gain.standard_error, gain.p_value, gain.n] if gain else [None] * 4
         writer.writerow(line)
     return out.getvalue().rstrip("\n")
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tppc.corpora.corpus import Corpus
+from tppc.errors import TppcError
+from tppc.evaluation.alike import describe, differently_read, read_alike
 from tppc.reports.collect import CorpusInput, RunInput
 from tppc.reports.geometry import Distances, Map, Sides, distances, joint_map, non_translations
+
+if TYPE_CHECKING:
+    from tppc.encoders.load import Encoder
 
 PAIRS = 500
 MAP_PAIRS = 60
@@ -95,24 +101,50 @@ def encoder_name(name: str) -> str:
     return name if name.count("/") <= 1 and not name.startswith((".", "/")) else (parts[-1] if parts else name)
 
 
-def _embedded(start: str, end: str, sets: Sequence[HeldOut]) -> tuple[list[Sides], list[Sides]]:
-    """Embeddings of every set by both encoders. A start that does not say how it pools is read as the end is."""
-    from tppc.encoders.embed import embed
-    from tppc.encoders.load import SETTINGS, load_encoder
+def _loaded(start: str, end: str, notes: list[str], required: bool) -> tuple[Encoder, Encoder] | None:
+    """Both encoders, read alike; None and a note where one cannot be loaded.
 
-    trained = load_encoder(end)
-    after = [Sides(embed(trained, s.src), embed(trained, s.tgt)) for s in sets]
-    if (Path(start) / SETTINGS).is_file():
-        started = load_encoder(start)
-    else:
-        started = load_encoder(start, pooling=trained.pooling, prefix=trained.prefix, max_length=trained.max_length)
-    return [Sides(embed(started, s.src), embed(started, s.tgt)) for s in sets], after
+    Raises `TppcError` for a start that cannot be loaded and is `required`.
+    """
+    from tppc.encoders.load import load_encoder
+
+    found: dict[str, Encoder] = {}
+    for role, name in (("baseline", start), ("trained", end)):
+        try:
+            found[role] = load_encoder(name)
+        except TppcError as error:
+            if required and role == "baseline":
+                raise
+            notes.append(f"No distances: {error}.")
+            return None
+    try:
+        alike = read_alike({"baseline": start, "trained": end}, found)
+    except TppcError as error:
+        notes.append(f"No distances: {error}.")
+        return None
+    if differently_read(alike):
+        notes.append(f"The encoders declare different ways to be read, and keep them: {describe(alike)}.")
+    return alike["baseline"], alike["trained"]
+
+
+def _embedded(encoder: Encoder, shown: str, sets: Sequence[HeldOut], notes: list[str]) -> list[Sides] | None:
+    """Embeddings of every set; None and a note where they are not all finite numbers."""
+    from tppc.encoders.embed import embed
+
+    found = [Sides(embed(encoder, s.src), embed(encoder, s.tgt)) for s in sets]
+    if all(np.isfinite(side).all() for sides in found for side in (sides.src, sides.tgt)):
+        return found
+    notes.append(
+        f"No distances: the vectors of {shown} are not all finite numbers; look whether its training diverged."
+    )
+    return None
 
 
 def geometry(run: RunInput, corpora: Sequence[CorpusInput], baseline: str | None) -> Geometry:
     """Distances before and after for every corpus with a held-out split.
 
-    Raises `TppcError` where an encoder cannot be loaded or a held-out shard's digest differs.
+    An encoder that cannot be loaded, or whose vectors are not finite, makes a note. Raises `TppcError` where `baseline`
+    was asked for and cannot be loaded, or a held-out shard's digest differs.
     """
     start = start_of(run, baseline)
     notes = []
@@ -132,7 +164,13 @@ def geometry(run: RunInput, corpora: Sequence[CorpusInput], baseline: str | None
     shown = "its own start" if start == str(run.path / "initial") else encoder_name(start or "")
     if start is None or not sets or not (run.path / "encoder").is_dir():
         return Geometry(shown, [], notes)
-    before, after = _embedded(start, str(run.path / "encoder"), sets)
+    encoders = _loaded(start, str(run.path / "encoder"), notes, required=baseline is not None)
+    if encoders is None:
+        return Geometry(shown, [], notes)
+    before = _embedded(encoders[0], "the encoder that the run started from", sets, notes)
+    after = _embedded(encoders[1], "the trained encoder", sets, notes)
+    if before is None or after is None:
+        return Geometry(shown, [], notes)
     panels = []
     for pairs, old, new in zip(sets, before, after, strict=True):
         partner = non_translations(pairs.src_keys, pairs.tgt_keys, SEED)

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from tppc.evaluation.results import Result
 from tppc.evaluation.significance import Paired
-from tppc.evaluation.tables import Row, Stat, build_table
+from tppc.evaluation.tables import Row, Stat, build_table, seeds_of, shared_seeds
 from tppc.reports import figures
 from tppc.reports.before_after import encoder_name
 from tppc.reports.sections import Chart, chart
@@ -66,12 +66,13 @@ def clear(gain: Paired) -> bool:
     return gain.standard_error is not None and abs(gain.difference) > 2 * gain.standard_error
 
 
-def _gain(gain: Paired | None) -> Cell:
+def _gain(row: Row, before: Stat | None, gain: Paired | None) -> Cell:
+    shared = shared_seeds(before, row.trained, gain)
     if gain is None:
-        return Cell("")
+        return Cell(shared)
     error = "" if gain.standard_error is None else f" ± {200 * gain.standard_error:.1f}"
     tone = ("up" if gain.difference > 0 else "down") if clear(gain) else ""
-    return Cell(f"{100 * gain.difference:+.1f}{error}", tone)
+    return Cell(f"{100 * gain.difference:+.1f}{error}" + (f" ({shared})" if shared else ""), tone)
 
 
 def _task(name: str) -> str:
@@ -93,15 +94,14 @@ def _table(rows: Sequence[Row]) -> tuple[list[str], int, list[RowView]]:
     columns += ["trained − baseline", "trained − control", "seeds", "n"]
     lines = []
     for row in rows:
-        stats = [s for s in (row.trained, row.baseline, row.control) if s]
         cells = [Cell(_language(row)), Cell(row.metric)]
         if len(words) == 3:
             cells.append(Cell(encoder_name(row.trained.encoder) if row.trained else ""))
         cells += [
             Cell("" if row.trivial is None else f"{100 * row.trivial:.1f}"),
             *(_stat(s) for s in (row.baseline, row.control, row.trained)),
-            _gain(row.gain), _gain(row.gain_over_control),
-            Cell(str(max((s.seeds for s in stats), default=0))), Cell(f"{row.n:,}"),
+            _gain(row, row.baseline, row.gain), _gain(row, row.control, row.gain_over_control),
+            Cell(seeds_of(row)), Cell(f"{row.n:,}"),
         ]  # fmt: skip
         lines.append(RowView(_task(row.task), cells))
     used = [i for i in range(len(columns)) if i < len(words) or any(line.cells[i].text for line in lines)]
@@ -135,8 +135,9 @@ def _tiles(rows: Sequence[Row], results: Sequence[Result]) -> list[Tile]:
     tiles = []
     for (task, metric, encoder), found in groups.items():
         mean = 100 * fmean(r.gain.difference for r in found if r.gain)
-        before = 100 * fmean(r.baseline.mean for r in found if r.baseline)
-        after = 100 * fmean(r.trained.mean for r in found if r.trained)
+        # Over the seeds that the gains are over, so that the three numbers agree.
+        before = 100 * fmean(r.gain.before for r in found if r.gain)
+        after = 100 * fmean(r.gain.after for r in found if r.gain)
         languages = ", ".join(dict.fromkeys(r.language for r in found))
         name = f"; {encoder_name(encoder)}" if _several(rows) else ""
         all_clear = all(clear(r.gain) for r in found if r.gain)
@@ -162,7 +163,8 @@ def results_view(results: Sequence[Result]) -> ResultsView | None:
     if most < 3:
         notes.append("Fewer than three seeds: read the differences as a hint, not as a finding.")
     return ResultsView(
-        caption="Values × 100, mean ± standard deviation over seeds; differences paired by seed, ± 2 standard errors",
+        caption="Values × 100, mean ± standard deviation over seeds; differences paired by seed, ± 2 standard errors; "
+        "where encoders have different seeds, over the shared ones",
         columns=columns,
         words=words,
         rows=lines,

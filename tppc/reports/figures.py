@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tppc.evaluation.visible import visible
 from tppc.reports.geometry import Change, Matrix, Sides
 from tppc.reports.svg import ALARM, INK, LINE, MUTED, SERIES, theme, to_svg
-from tppc.reports.visible import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _SIZE = (4.3, 2.75)  # inches of 72 points
 _SQUARE = (4.3, 3.9)
 _POINTS = 300  # of a line; more would be finer than a screen
+_LABEL = 30  # characters; longer ones would leave the axes no room
+_MARKS = 100  # most spans of marked steps, each then about 3 points wide
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,42 @@ def _axes(size: tuple[float, float]) -> tuple[Figure, Axes]:
 
 
 def _legend(axes: Axes, count: int, **more: Any) -> None:
-    """A legend above the axes where there is more than one thing to tell apart."""
+    """A legend above the axes where there is more than one thing to tell apart; long labels go below each other."""
     if count > 1:
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(count, 3), borderaxespad=0.2, handlelength=1.4,
-                    columnspacing=1.2, **more)  # fmt: skip
+        handles, labels = axes.get_legend_handles_labels()
+        handles, labels = handles[: len(SERIES)], labels[: len(SERIES)]  # after these the colours begin again
+        title = f"and {count - len(SERIES)} more" if count > len(SERIES) else None
+        columns = 1 if any(len(label) > 16 for label in labels) else min(count, 3)
+        axes.legend(handles, labels, title=title, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns,
+                    borderaxespad=0.2, handlelength=1.4, columnspacing=1.2, **more)  # fmt: skip
+
+
+def shortened(label: str) -> str:
+    """`visible(label)` of at most 30 characters: of a longer one the beginning and the end."""
+    text = visible(label)
+    head = (_LABEL - 1) // 2
+    return text if len(text) <= _LABEL else f"{text[:head]}…{text[head + 1 - _LABEL :]}"
+
+
+def spans(marks: Sequence[float], extent: float) -> list[tuple[float, float]]:
+    """Marked steps as (first, last), those nearer to each other than a hundredth of `extent` in one."""
+    found: list[tuple[float, float]] = []
+    for mark in sorted(marks):
+        if found and mark - found[-1][1] <= extent / _MARKS:
+            found[-1] = (found[-1][0], mark)
+        else:
+            found.append((mark, mark))
+    return found
+
+
+def _mark(axes: Axes, marks: Sequence[float], series: Sequence[Series]) -> None:
+    """A vertical line at each marked step, a band over those too near to be told apart."""
+    steps = [*marks, *(x for one in series for x in (one.x[0], one.x[-1]))]
+    for first, last in spans(marks, max(steps) - min(steps)):
+        if first == last:
+            axes.axvline(first, color=ALARM, linewidth=0.8, alpha=0.5)
+        else:
+            axes.axvspan(first, last, color=ALARM, alpha=0.2, linewidth=0.8)
 
 
 def _number(value: float) -> str:
@@ -95,12 +129,12 @@ def lines(
         from matplotlib.ticker import MaxNLocator
 
         figure, axes = _axes(_SIZE)
-        for mark in marks:
-            axes.axvline(mark, color=ALARM, linewidth=0.8, alpha=0.5)
+        if marks:
+            _mark(axes, marks, series)
         for i, one in enumerate(series):
             x, y = thinned(one.x, one.y)
             marker = "o" if len(x) == 1 else None
-            axes.plot(x, y, color=SERIES[i % len(SERIES)], label=visible(one.label), marker=marker)
+            axes.plot(x, y, color=SERIES[i % len(SERIES)], label=shortened(one.label), marker=marker)
             parts.append(f"{one.label} goes from {_number(one.y[0])} at step {_number(one.x[0])} "
                          f"to {_number(one.y[-1])} at step {_number(one.x[-1])}")  # fmt: skip
         if floor is not None:
@@ -132,7 +166,7 @@ def histograms(name: str, title: str, bars: Sequence[Histogram], xlabel: str) ->
             share = counts / total if equal else counts / total / np.where(widths == 0, 1, widths)
             colour = SERIES[i % len(SERIES)]
             axes.stairs(share, edges, fill=True, color=colour, alpha=0.28)
-            axes.stairs(share, edges, color=colour, linewidth=1.3, label=visible(one.label))
+            axes.stairs(share, edges, color=colour, linewidth=1.3, label=shortened(one.label))
             last = int(np.searchsorted(np.cumsum(counts), 0.995 * total))
             right, left = max(right, edges[min(last, len(counts) - 1) + 1]), min(left, edges[np.flatnonzero(counts)[0]])
             mode = int(np.argmax(share))
@@ -219,7 +253,7 @@ def pair_map(name: str, title: str, sides: Sides, whole: Matrix, languages: tupl
                                            linewidths=0.7, alpha=0.6))  # fmt: skip
         for points, label, colour, marker in zip((sides.src, sides.tgt), languages, SERIES, "os", strict=False):
             x, y = points[:, 0], points[:, 1]
-            axes.scatter(x, y, s=16, color=colour, label=visible(label), marker=marker, linewidths=0, zorder=3)
+            axes.scatter(x, y, s=16, color=colour, label=shortened(label), marker=marker, linewidths=0, zorder=3)
         low, high = whole.min(axis=0), whole.max(axis=0)
         middle, half = (low + high) / 2, 0.53 * float((high - low).max() or 1.0)
         axes.set_xlim(middle[0] - half, middle[0] + half)
@@ -247,7 +281,7 @@ def forest(name: str, title: str, bars: Sequence[Bar], xlabel: str) -> str:
             axes.errorbar([bar.delta], [y], xerr=bar.two_se, color=colour, fmt="o", markersize=5, capsize=3)
             parts.append(f"{bar.label} {bar.delta:+.3f}" + ("" if bar.two_se is None else f" ± {bar.two_se:.3f}"))
         axes.axvline(0, color=INK, linewidth=0.9)
-        axes.set_yticks(range(len(bars)), [visible(bar.label) for bar in reversed(bars)])
+        axes.set_yticks(range(len(bars)), [shortened(bar.label) for bar in reversed(bars)])
         for label in axes.get_yticklabels():
             label.set_color(INK)
         axes.tick_params(axis="y", length=0)

@@ -15,9 +15,10 @@ import jinja2
 from markupsafe import Markup
 
 from tppc import __version__
+from tppc.evaluation.visible import visible
 from tppc.reports.comparison import ResultsView, Tile
 from tppc.reports.sections import CorpusView, GeometryView, RunView, language_tag
-from tppc.reports.visible import marked, visible
+from tppc.reports.visible import marked
 
 
 def _finalize(value: Any) -> Any:
@@ -65,7 +66,7 @@ def _tiles(corpora: list[CorpusView], runs: list[RunView], results: ResultsView 
         licences = sum((Counter(c.manifest.licences) for c in corpora), Counter[str]())
         tiles.append(Tile("Licences", f"{len(licences)}", ", ".join(name for name, _ in licences.most_common(4))))
     if runs:
-        alarms = sum(len(r.alarms) for r in runs)
+        alarms = sum(r.raised for r in runs)
         tiles.append(Tile("Runs", f"{len(runs)}", "no alarm" if not alarms else _counted(alarms, "alarm")))
     return tiles + (results.tiles if results else [])
 

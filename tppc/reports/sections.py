@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +68,15 @@ class CorpusView:
 
 
 @dataclass(frozen=True)
+class Alarm:
+    """One kind of alarm in consecutive lines of the metrics: steps `first` to `last`."""
+
+    first: int
+    last: int
+    what: str
+
+
+@dataclass(frozen=True)
 class RunView:
     """A run as the page shows it."""
 
@@ -74,7 +84,8 @@ class RunView:
     name: str
     facts: list[tuple[str, str]]
     charts: list[Chart]
-    alarms: list[tuple[int, str]]
+    alarms: list[Alarm]
+    raised: int  # alarms in all lines together
     settings: list[tuple[str, str]]
 
 
@@ -239,12 +250,30 @@ def _facts(run: RunInput, alarms: int) -> list[tuple[str, str]]:
     return [*facts, ("alarms", f"{alarms:,}")]
 
 
+def alarms_of(metrics: Sequence[dict[str, Any]]) -> list[Alarm]:
+    """The alarms of a run, each kind once for all consecutive lines that raise it, in the order of their beginnings."""
+    found: list[Alarm] = []
+    open_: dict[str, int] = {}  # kind -> its place in `found`, of those that the line before raised
+    for row in metrics:
+        step, raised = int(row["step"]), row.get("alarms")
+        places = {}
+        for what in dict.fromkeys(str(a) for a in raised) if isinstance(raised, list) else ():
+            place = open_.get(what, len(found))
+            if place == len(found):
+                found.append(Alarm(step, step, what))
+            else:
+                found[place] = Alarm(found[place].first, step, what)
+            places[what] = place
+        open_ = places
+    return found
+
+
 def run_view(number: int, run: RunInput) -> RunView:
     """What the page shows of a run; a metric that the run does not have makes no chart."""
     name = f"run-{number}"
-    raised = [(int(row["step"]), row.get("alarms")) for row in run.metrics]
-    alarms = [(step, str(a)) for step, found in raised if isinstance(found, list) for a in found]
-    marks = sorted({float(step) for step, _ in alarms})
+    raised = [(float(row["step"]), a) for row in run.metrics if isinstance(a := row.get("alarms"), list) and a]
+    marks = [step for step, _ in raised]
+    count = sum(len(found) for _, found in raised)
     objectives = sorted({str(k) for row in run.metrics if isinstance(row.get("losses"), dict) for k in row["losses"]})
     charts = []
     for plot in _plots(objectives):
@@ -260,7 +289,7 @@ def run_view(number: int, run: RunInput) -> RunView:
             )
             caption = plot.caption + (" Vertical lines are alarms." if shown else "")
             charts.append(chart(plot.title, svg, caption))
-    return RunView(name, run.name, _facts(run, len(alarms)), charts, alarms, list(flat(run.config)))
+    return RunView(name, run.name, _facts(run, count), charts, alarms_of(run.metrics), count, list(flat(run.config)))
 
 
 def _capital(text: str) -> str:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from tppc.reports.visible import visible
+from tppc.evaluation.visible import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

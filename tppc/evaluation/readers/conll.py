@@ -82,6 +82,30 @@ def _find_columns(path: Path, blocks: Sequence[Sequence[_Row]]) -> tuple[int, in
     return token, tagged[0]
 
 
+def _refuse_ragged(path: Path, blocks: Sequence[Sequence[_Row]]) -> None:
+    """Raise where lines differ in width: with no B- or I- to go by, the last column may be anything."""
+    width = min(len(row.columns) for block in blocks for row in block)
+    for row in (row for block in blocks for row in block):
+        if len(row.columns) != width:
+            malformed(
+                path,
+                row.number,
+                f"{len(row.columns)} columns where other lines have {width}, and no tag of the file has B- or I-",
+                "give every line as many columns, or say which hold token and tag with --columns TOKEN,TAG",
+            )
+
+
+def _refuse_flat(path: Path, number: int, tag: str) -> None:
+    """Raise for a tag that is no plain type: `Q-PER` is a tag of another scheme, or a wrong one."""
+    if "-" in tag:
+        malformed(
+            path,
+            number,
+            f"tag {tag!r} is neither O nor B-... nor I-..., and a type that stands alone has no hyphen",
+            "IOB1, IOB2 and plain types (PERSON) are read; convert other schemes, or give --columns",
+        )
+
+
 def _iob2(types: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], int]:
     """IOB2 tags of (prefix, type) pairs, and how many spans did not begin with `B`.
 
@@ -136,10 +160,14 @@ def read_conll(path: Path, columns: tuple[int, int] | None = None) -> Reading[Ta
     if prefix:
         notes.append(f"{path.name}: the prefix {prefix!r} was taken off every token")
     flat = not any(tag.startswith(("B-", "I-")) for block in cells for _, _, tag in block)
+    if flat and columns is None and any(tag != "O" for block in cells for _, _, tag in block):
+        _refuse_ragged(path, blocks)
     sentences, repaired = [], 0
     for block in cells:
         for number, _, tag in block:
-            if not flat and not _TAG.fullmatch(tag):
+            if flat:
+                _refuse_flat(path, number, tag)
+            elif not _TAG.fullmatch(tag):
                 malformed(
                     path,
                     number,
