@@ -114,6 +114,71 @@ def test_a_tokeniser_that_strips_marks_gets_a_warning(
     assert f"{marks_destroyed(encoder.tokenizer)['hi']:.0%} of the characters in hi" in warning
 
 
+def test_a_folder_without_a_tokeniser_is_refused(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "mute"
+    other.mkdir()
+    for name in ("config.json", "model.safetensors", "tppc_encoder.json"):
+        (other / name).write_bytes((folder / name).read_bytes())
+    with pytest.raises(TppcError, match=r"mute: its tokeniser knows no words.*tokenizer\.json"):
+        load_encoder(str(other))
+
+
+def test_a_vocabulary_that_knows_no_ordinary_word_is_refused(folder: Path, tmp_path: Path) -> None:
+    other = copy(folder, tmp_path / "runes")
+    state = json.loads((other / "tokenizer.json").read_text())
+    words = [w for w in state["model"]["vocab"] if w.startswith("[")] + [chr(0x16A0 + i) for i in range(40)]
+    state["model"]["vocab"] = {word: number for number, word in enumerate(words)}
+    (other / "tokenizer.json").write_text(json.dumps(state))
+    with pytest.raises(TppcError, match="its tokeniser knows no words"):
+        load_encoder(str(other))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{bad",
+        "[1]",
+        '{"pooling": "max"}',
+        '{"pooling": "mean", "max_length": "abc"}',
+        '{"pooling": "cls", "prefix": 1}',
+    ],
+)
+def test_settings_that_cannot_be_read_name_their_file(folder: Path, tmp_path: Path, text: str) -> None:
+    other = copy(folder, tmp_path / "other")
+    (other / "tppc_encoder.json").write_text(text)
+    with pytest.raises(TppcError, match=r"tppc_encoder\.json: "):
+        load_encoder(str(other))
+    (other / "tppc_encoder.json").unlink()
+    (other / "1_Pooling").mkdir()
+    (other / "1_Pooling" / "config.json").write_text("[1]")
+    with pytest.raises(TppcError, match=r"1_Pooling/config\.json: "):
+        load_encoder(str(other))
+
+
+def test_the_length_of_a_training_is_not_saved_as_the_encoders_own(folder: Path, tmp_path: Path) -> None:
+    trained = load_encoder(str(folder), pooling="cls", prefix="x: ", max_length=16)
+    save_encoder(trained, tmp_path / "trained")
+    again = load_encoder(str(tmp_path / "trained"))
+    assert (again.pooling, again.prefix, again.max_length) == ("cls", "x: ", 64)
+
+
+def test_a_missing_pooler_is_no_news_and_other_missing_weights_are(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    for without, said in (("pooler.", ""), ("embeddings.word", "embeddings.word_embeddings.weight), now random")):
+        other = copy(folder, tmp_path / without)
+        left = {k: v for k, v in weights.items() if not k.startswith(without)}
+        assert len(left) < len(weights)
+        save_file(left, other / "model.safetensors", metadata={"format": "pt"})
+        load_encoder(str(other))
+        warned = capfd.readouterr().err
+        assert (said in warned) if said else (warned == "")
+        assert "REPORT" not in warned
+
+
 def test_the_prefix_goes_before_every_text(folder: Path) -> None:
     with_prefix, without = load_encoder(str(folder)), load_encoder(str(folder), prefix="")
     assert (embed(with_prefix, ["a house"]) == embed(without, ["query: a house"])).all()

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from tppc.corpora.corpus import Corpus
 from tppc.corpora.stream import PairStream
 from tppc.encoders.scratch import make_encoder
-from tppc.training.batching import Batches, TokenBatch, exchange_targets, prefetched
+from tppc.training.batching import Batches, TokenBatch, draw_partners, exchange_targets, prefetched
 from tppc.training.distribution import Ranks
+from tppc.training.objectives import false_negatives
 
 CPU = torch.device("cpu")
 
@@ -62,14 +64,52 @@ def test_ranks_share_out_every_batch(batches: Batches, world: int) -> None:
 def test_no_pair_keeps_its_own_translation_in_the_control(batches: Batches) -> None:
     for step in range(5):
         batch = batches.stream.batch(step)
-        control = exchange_targets(batch, seed=1)
+        control = exchange_targets(batch, draw_partners(batch, seed=1))
         assert control.src_text == batch.src_text
         assert sorted(control.tgt_text) == sorted(batch.tgt_text)
         assert not any(a == b for a, b in zip(control.tgt_text, batch.tgt_text, strict=True))
         by_text = dict(zip(batch.tgt_text, batch.tgt_key, strict=True))
         assert [by_text[t] for t in control.tgt_text] == list(control.tgt_key)
-        assert control.tgt_text == exchange_targets(batch, seed=1).tgt_text
-        assert control.tgt_text != exchange_targets(batch, seed=2).tgt_text
+        assert control.tgt_text == exchange_targets(batch, draw_partners(batch, seed=1)).tgt_text
+        assert control.tgt_text != exchange_targets(batch, draw_partners(batch, seed=2)).tgt_text
+
+
+def test_no_translation_is_a_negative_in_the_control(batches: Batches) -> None:
+    truth = batches.stream.batch(4)
+    for rank, world in ((0, 1), (1, 2)):
+        batch = replace(batches, shuffled_pairs=True, ranks=Ranks(rank, world, CPU)).batch(4)
+        masked = false_negatives(batch.src_key, batch.tgt_key, batch.own_src_key, batch.own_tgt_key)
+        own = {key: j for j, key in enumerate(batch.tgt_key.tolist())}
+        expected = {(i, own[key]) for i, key in enumerate(truth.tgt_key.tolist())}
+        assert {tuple(p) for p in masked.nonzero().tolist()} == expected  # no two of these pairs share a text
+        assert not masked.diagonal().any()
+
+
+def test_a_control_gives_no_source_a_translation_of_its_own_by_another_pair(batches: Batches) -> None:
+    batch = batches.stream.batch(0)
+    keys = batch.src_key.copy()
+    keys[[3, 8, 20]] = keys[0]  # four pairs with one source: most derangements pass a target on among them
+    doubled = replace(batch, src_key=keys, tgt_key=np.where(np.isin(np.arange(33), [5, 9, 11]), 7, batch.tgt_key))
+    for seed in range(20):
+        partner = draw_partners(doubled, seed)
+        assert not (keys[partner] == keys).any()
+        assert not (doubled.tgt_key[partner] == doubled.tgt_key).any()
+
+
+@pytest.mark.parametrize("control", [False, True])
+def test_a_negative_of_the_second_stream_shares_no_text_by_either_side(batches: Batches, control: bool) -> None:
+    pairs, second = batches.stream.batch(2), batches.stream.batch(7)
+    # Keys of the second stream's rows 0 to 3 are those of this row's source or target, on either side.
+    src, tgt = second.src_key.copy(), second.tgt_key.copy()
+    src[0], tgt[1], src[2], tgt[3] = pairs.src_key[0], pairs.tgt_key[1], pairs.tgt_key[2], pairs.src_key[3]
+
+    class Fixed:
+        def batch(self, step: int) -> object:
+            return replace(second, src_key=src, tgt_key=tgt)
+
+    batch = replace(batches, other=Fixed(), shuffled_pairs=control).batch(2)  # type: ignore[arg-type]
+    assert batch.other_usable is not None
+    assert batch.other_usable.tolist() == [False] * 4 + [True] * 29
 
 
 def test_an_error_of_the_thread_is_raised_where_batches_are_used(batches: Batches) -> None:

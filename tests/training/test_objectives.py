@@ -141,3 +141,44 @@ def test_a_collapsed_batch_raises_the_alarm_and_an_aligned_one_does_not() -> Non
     assert abs(aligned.cos_neg) < 0.2
     assert alarms(aligned, {"live": 0.5}, 0.1, warmed_up=True) == []
     assert alarms(aligned, {"live": 0.0}, 300.0, warmed_up=True) == ["saturated"]
+
+
+def test_a_control_is_not_taught_to_tear_translations_apart() -> None:
+    # Pairs (1, 11), (2, 12), (3, 13), (4, 14), each with the target of the one before.
+    src, own = torch.tensor([1, 2, 3, 4]), torch.tensor([11, 12, 13, 14])
+    masked = false_negatives(src, own.roll(1), src.roll(1), own)
+    assert masked.nonzero().tolist() == [[0, 1], [1, 2], [2, 3], [3, 0]]
+    # A second pair of source 1: neither may its own target be a negative of the other.
+    src = torch.tensor([1, 2, 1, 4])
+    masked = false_negatives(src, own.roll(1), src.roll(1), own)
+    assert {(0, 1), (2, 3), (0, 3), (2, 1)} <= {tuple(p) for p in masked.nonzero().tolist()}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"), [("tpp", {}), ("tpp", {"negatives": "one"}), ("infonce", {})], ids=["all", "one", "infonce"]
+)
+def test_a_mask_that_is_not_symmetric_covers_its_entries_alone(name: str, settings: dict[str, Any]) -> None:
+    masked = torch.zeros(3, 3, dtype=torch.bool)
+    masked[0, 1] = masked[1, 2] = masked[2, 0] = True
+    pulled = torch.zeros(3, 3)
+    for draw in range(60):
+        tgt = torch.eye(3, requires_grad=True)
+        batch = pairs(torch.eye(3), tgt, masked, draw=draw)
+        (gradient,) = torch.autograd.grad(build(name, **settings)(batch).loss, tgt)
+        pulled += gradient.T.abs()  # on axes, (i, j): what target j is pushed along source i
+    assert (pulled[masked] == 0).all()
+    assert (pulled[~masked & ~torch.eye(3).bool()] > 0).all()
+
+
+def test_a_batch_without_negatives_does_not_look_perfect() -> None:
+    everything = ~torch.eye(4, dtype=torch.bool)
+    bare = geometry(pairs(torch.eye(4), torch.eye(4), everything))
+    assert (bare.p_at_1, bare.negatives) == (0.0, 0)
+    assert alarms(bare, {}, 0.1, warmed_up=False) == ["no negatives"]
+    # One source has a rival, and it wins: the others count for nothing.
+    everything[0, 1] = False
+    one = geometry(pairs(torch.eye(4), torch.eye(4).roll(1, 0), everything))
+    assert (one.p_at_1, one.negatives) == (0.0, 1)
+    assert geometry(pairs(torch.eye(4), torch.eye(4), everything)).p_at_1 == 1.0
+    second = {"other": torch.eye(4), "other_usable": torch.ones(4, dtype=torch.bool)}
+    assert geometry(pairs(torch.eye(4), torch.eye(4), ~torch.eye(4, dtype=torch.bool), **second)).negatives == 4

@@ -32,6 +32,9 @@ def test_an_error_on_two_ranks_is_one_sentence(cipher, tmp_path: Path, tppc) -> 
     result = tppc("train", "--corpus", cipher, *OPTIONS, "--out", tmp_path, ranks=2, check=False)
     assert result.returncode != 0
     assert result.stderr.count("the folder exists and is not empty") == 1
+    for wrong, message in ((["--encoder", tmp_path / "none"], "no encoder there"), (["--lr", "inf"], "finite number")):
+        arguments = ["train", "--corpus", cipher, *OPTIONS, *wrong, "--out", tmp_path / "run"]
+        assert tppc(*arguments, ranks=2, check=False).stderr.count(message) == 1
 
 
 GRADIENTS = """

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from commands import command
 
-from tppc.training.checkpoints import checkpoints
+from tppc.errors import UsageError
+from tppc.training.checkpoints import LOCK, checkpoints, locked
 from tppc.training.config import load_config
 from tppc.training.tracking import read_metrics
 from tppc.training.trainer import StoppedError, train
@@ -52,8 +53,11 @@ def test_a_killed_run_resumed_ends_the_same(cipher: Path, unbroken: Path, tmp_pa
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert checkpoints(out)
+    assert (out / LOCK).exists()  # and locks nothing any more
     (out / "checkpoints" / ".step-000099.part").mkdir()  # what a kill in the middle of a save leaves
-    result = subprocess.run(command(*arguments, "--resume"), capture_output=True, text=True, check=False, timeout=120)
+    # The command that SIGTERM's message names: the settings are the run's own.
+    again = command("train", "--resume", "--out", out)
+    result = subprocess.run(again, capture_output=True, text=True, check=False, timeout=120)
     assert result.returncode == 0, result.stderr
     assert "resumed after step" in result.stderr
     assert weights(out) == weights(unbroken)
@@ -89,7 +93,9 @@ def test_sigterm_saves_and_says_how_to_go_on(cipher: Path, unbroken: Path, tmp_p
 
     thread = threading.Thread(target=terminate)
     thread.start()
-    with pytest.raises(StoppedError, match=r"SIGTERM after step .*--resume") as stopped:
+    with pytest.raises(
+        StoppedError, match=r"SIGTERM after step .*`tppc train --resume --out .*run` goes on"
+    ) as stopped:
         train(config, out)
     thread.join()
     assert stopped.value.exit_code == 143
@@ -116,3 +122,21 @@ def test_old_checkpoints_go_and_a_damaged_one_is_named(cipher: Path, tmp_path: P
 
     with pytest.raises(TppcError, match=r"step-000020: damaged checkpoint.*delete it"):
         train(config, out, resume=True)
+
+
+def test_two_trainers_do_not_write_to_one_run(cipher: Path, unbroken: Path, tmp_path: Path) -> None:
+    config = load_config(None, SETTINGS | {"corpora": [str(cipher)]})
+    out = tmp_path / "run"
+    shutil.copytree(unbroken, out)
+    with locked(out), pytest.raises(UsageError, match=r"run: another `tppc train` is writing there"):
+        train(config, out, resume=True)
+    assert not (out / LOCK).exists()
+    assert train(config, out, resume=True).resumed_from == 60
+    with locked(tmp_path / "new"):
+        pass
+    assert not (tmp_path / "new").exists()
+
+
+def test_resuming_what_is_no_run_says_so(tmp_path: Path, tppc) -> None:  # type: ignore[no-untyped-def]
+    result = tppc("train", "--resume", "--out", tmp_path, check=False)
+    assert (result.returncode, "nothing to resume there" in result.stderr) == (2, True)

@@ -16,9 +16,10 @@ from tppc.encoders.embed import embed
 from tppc.encoders.load import load_encoder
 from tppc.encoders.neighbours import nearest
 from tppc.errors import TppcError, UsageError
+from tppc.training.card import model_card
 from tppc.training.config import load_config
 from tppc.training.tracking import read_metrics
-from tppc.training.trainer import RunSummary, train
+from tppc.training.trainer import RunSummary, negatives, train
 
 
 def run(cipher: Path, out: Path, preset: str | None = None, **settings: object) -> RunSummary:
@@ -151,6 +152,62 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_its_pairs(cipher: Pat
     with pytest.raises(TppcError, match=r"loss is (nan|inf) at step \d+ \(pairs cipher:\d+"):
         run(cipher, tmp_path / "run", lr=1e30, clip=0.0, warmup=0.0, steps=20)
     assert not (tmp_path / "run" / "encoder").exists()
+
+
+def test_a_gradient_that_is_not_finite_changes_no_weight(cipher: Path, tmp_path: Path) -> None:
+    # The loss is finite, the squares of its gradient are not.
+    with pytest.raises(TppcError, match=r"gradient's norm is (nan|inf) at step 1 \(pairs cipher:\d+"):
+        run(cipher, tmp_path / "run", objectives={"tpp": {"weight": 1e30}}, clip=0.0)
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_weights_that_are_not_finite_are_never_saved(cipher: Path, tmp_path: Path) -> None:
+    with pytest.raises(TppcError, match=r"not finite after step 1 \(pairs cipher:\d+"):
+        run(cipher, tmp_path / "run", lr=1e38, steps=1)
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    assert not (tmp_path / "run" / "encoder").exists()
+
+
+def test_a_scratch_encoder_takes_the_length_that_is_asked_for(cipher: Path, tmp_path: Path) -> None:
+    short = run(cipher, tmp_path / "short", steps=1, max_length=6)
+    assert load_config(short.out / "config.toml").max_length == 6
+    # One step of 16 pairs of at least four words: every text fills its six tokens.
+    last = read_metrics(short.out)[-1]
+    assert last["padding_share"] == 0
+    assert last["tokens_per_s"] / last["pairs_per_s"] == pytest.approx(12)
+    assert load_config(run(cipher, tmp_path / "long", steps=1, max_length=500).out / "config.toml").max_length == 128
+    # The length of the training is not the encoder's: it is read as its start is.
+    assert load_encoder(str(short.encoder)).max_length == 128
+
+
+def test_the_first_line_says_what_the_negatives_are() -> None:
+    def said(preset: str, **more: object) -> str:
+        return negatives(load_config(None, {"corpora": ["a"], "batch_size": 16} | more, preset))
+
+    assert said("default") == "15 in-batch negatives a text, over all ranks"
+    assert said("paper") == "one negative a pair, from the batch"
+    assert said("released") == "one negative a pair, from the corpora"
+    assert said("paper", objectives={"tpp": {}, "infonce": {}}).startswith("tpp: one negative a pair, from the batch; ")
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("org/model", "base_model: org/model"),
+        ("bert-base-multilingual-cased", "base_model: bert-base-multilingual-cased"),
+        ("runs/x/encoder", None),
+        ("./encoder", None),
+        ("here/encoder", None),
+        ("scratch:tiny", None),
+    ],
+)
+def test_a_card_names_a_base_model_only_where_it_can_be_one(
+    name: str, line: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here" / "encoder").mkdir(parents=True)
+    card = model_card(load_config(None, {"corpora": ["a"], "encoder": name}), [], "mean", {})
+    assert [text for text in card.splitlines() if text.startswith("base_model")] == ([line] if line else [])
 
 
 def test_resuming_a_finished_run_changes_nothing_and_another_config_is_refused(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tppc.errors import UsageError
+from tppc.errors import TppcError, UsageError
 
 _HELP = """Train an encoder on translation pairs.
 
@@ -44,7 +44,9 @@ def train(
     max_length: Annotated[int | None, typer.Option(help="Tokens of a text at most.")] = None,
     save_every: Annotated[int | None, typer.Option(help="Steps between checkpoints.")] = None,
     log_every: Annotated[int | None, typer.Option(help="Steps between lines of metrics.jsonl.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint in --out, with its settings.")
+    ] = False,
     shuffled_pairs: Annotated[
         bool, typer.Option("--shuffled-pairs", help="Control: exchange the targets within each batch.")
     ] = False,
@@ -76,8 +78,15 @@ def train(
         "shuffled_pairs": True if shuffled_pairs else None,
         "dropout": False if no_dropout else None,
     }
-    summary = run(load_config(config, overrides, preset), out, resume)
-    if os.environ.get("RANK", "0") != "0":
+    main = os.environ.get("RANK", "0") == "0"
+    try:
+        settings = load_config(config or _own_config(out, corpus, resume), overrides, preset)
+    except TppcError as error:
+        if main:
+            raise
+        raise typer.Exit(error.exit_code) from error  # rank 0 says the same
+    summary = run(settings, out, resume)
+    if not main:
         return
     if as_json:
         import json
@@ -91,6 +100,18 @@ def train(
         f"loss {last['loss']:.4f}, P@1 in the last batch {last['batch_p_at_1']:.2f}"
         f"{'; a control: it saw shuffled pairs' if summary.control else ''}"
     )
+
+
+def _own_config(out: Path, corpora: list[Path] | None, resume: bool) -> Path | None:
+    """The settings of the run that is to go on, where the command names no others.
+
+    Raises `UsageError` where there is no such run.
+    """
+    if corpora or not resume:
+        return None
+    if not (out / "config.toml").is_file():
+        raise UsageError(f"{out}: nothing to resume there (no config.toml); choose the folder of a run")
+    return out / "config.toml"
 
 
 def _corpora(paths: list[Path] | None, weights: list[float] | None) -> list[dict[str, Any]] | None:

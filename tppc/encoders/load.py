@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import sys
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -33,13 +35,25 @@ _MARKED = {
 }
 
 
+# One sentence in each of the scripts that most people write. A tokeniser that knows no word of any has no vocabulary.
+_PROBES = (
+    "We read a book on 1 January, and it was good.", "Мы читали книгу и потом ушли.",
+    "Διαβάζω ένα βιβλίο και ο φίλος μου.",
+    "أنا أقرأ كتابا و هو جميل.", "אני קורא ספר ו זה טוב.", "मैं एक किताब पढ़ता हूँ और वह घर है।", "আমি একটি বই পড়ি ও সে যায়।",
+    "நான் ஒரு புத்தகம் படிக்கிறேன்.", "నేను ఒక పుస్తకం చదువుతాను.", "ผมอ่านหนังสือทุกวัน", "მე ვკითხულობ წიგნს და ის.",
+    "Ես կարդում եմ մի գիրք և նա.", "나는 책을 읽고 그 는 간다.", "私は本を読む。", "我在家里看书。", "እኔ መጽሐፍ አነባለሁ።",
+)  # fmt: skip
+_FEWEST_TOKENS = 10
+
+
 @dataclass(frozen=True)
 class Encoder:
     """A tokeniser and a model, and how a text becomes a vector.
 
     `pooling` is `cls` (state of the first token), `mean` (mean over all tokens that are not padding) or `pooler`
-    (the model's own tanh layer over [CLS]). `max_length` is in tokens, special ones included. `prefix` goes before
-    every text.
+    (the model's own tanh layer over [CLS]). `max_length` is in tokens, special ones included; `limit` is where the
+    encoder cuts when nobody asks for another length (None: `max_length`), and what is saved with it. `prefix` goes
+    before every text.
     """
 
     name: str
@@ -48,6 +62,7 @@ class Encoder:
     pooling: Pooling
     max_length: int
     prefix: str = ""
+    limit: int | None = None
 
     @property
     def hidden_size(self) -> int:
@@ -66,11 +81,13 @@ def load_encoder(
     """Load an encoder by hub name or folder, in float32 and evaluation mode; arguments override what the folder says.
 
     Raises `UsageError` for an unknown pooling, one the model does not have, or a length it cannot take; `TppcError`
-    for a folder or a name that cannot be loaded. Warns on stderr when the tokeniser strips combining marks.
+    for a folder or a name that cannot be loaded, for settings that cannot be read, and for a tokeniser without a
+    vocabulary. Warns on stderr when the tokeniser strips combining marks or the file lacks weights.
     """
     if pooling is not None and pooling not in POOLINGS:
         raise UsageError(f"unknown pooling {pooling!r}: choose one of {', '.join(POOLINGS)}")
     tokenizer, model = _load(name)
+    _refuse_no_vocabulary(name, tokenizer)
     saved = _saved_settings(Path(name))
     chosen = cast(Pooling, pooling or saved.get("pooling") or "cls")
     if chosen == "pooler" and getattr(model, "pooler", None) is None:
@@ -80,24 +97,37 @@ def load_encoder(
         raise UsageError(
             f"{name}: it takes texts of 3 to {limit} tokens, so a maximum length of {max_length} is no use"
         )
-    length = max_length or min(int(saved.get("max_length") or limit), limit)
+    own = min(int(saved.get("max_length") or limit), limit)
     if device is not None:
         model.to(device)  # type: ignore[arg-type]
     _warn_about_marks(name, tokenizer)
     model.train(False)
     chosen_prefix = str(saved.get("prefix") or "") if prefix is None else prefix
-    return Encoder(name=name, tokenizer=tokenizer, model=model, pooling=chosen, max_length=length, prefix=chosen_prefix)
+    return Encoder(
+        name=name,
+        tokenizer=tokenizer,
+        model=model,
+        pooling=chosen,
+        max_length=max_length or own,
+        prefix=chosen_prefix,
+        limit=own,
+    )
 
 
 def save_encoder(encoder: Encoder, folder: Path) -> None:
-    """Write an encoder as a Hugging Face folder (`AutoModel` and `AutoTokenizer` load it) with its settings."""
+    """Write an encoder as a Hugging Face folder (`AutoModel` and `AutoTokenizer` load it) with its settings.
+
+    The length that is saved is the encoder's own, not the one it happened to be trained with: a trained encoder and its
+    start then read the same texts.
+    """
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it would break into the trainer's own
     folder.mkdir(parents=True, exist_ok=True)
     encoder.model.save_pretrained(folder, safe_serialization=True)
     encoder.tokenizer.save_pretrained(folder)
-    settings = {"pooling": encoder.pooling, "prefix": encoder.prefix, "max_length": encoder.max_length}
+    length = encoder.limit or encoder.max_length
+    settings = {"pooling": encoder.pooling, "prefix": encoder.prefix, "max_length": length}
     (folder / SETTINGS).write_text(json.dumps(settings, ensure_ascii=False, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
@@ -140,16 +170,16 @@ def _load(name: str) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     import torch
     from safetensors import SafetensorError
     from transformers import AutoModel, AutoTokenizer
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     local = looks_local or not _hub_answers()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local)
         # A model without a pooler in its file gets a random one; it must be the same one on every rank and every time.
-        with torch.random.fork_rng(devices=[]):
+        with _quiet_transformers(), torch.random.fork_rng(devices=[]):
+            tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local)
             torch.manual_seed(0)
-            model = AutoModel.from_pretrained(name, use_safetensors=True, dtype=torch.float32, local_files_only=local)
+            model, loaded = AutoModel.from_pretrained(
+                name, use_safetensors=True, dtype=torch.float32, local_files_only=local, output_loading_info=True
+            )
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         reason = " ".join(str(error).split()).split(". ")[0][:300]
         if looks_local:
@@ -157,7 +187,37 @@ def _load(name: str) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
         else:
             remedy = "check the name and the network, or give the folder of a downloaded encoder"
         raise TppcError(f"cannot load the encoder {name!r}: {reason}; {remedy}") from error
+    _warn_about_missing(name, sorted(loaded["missing_keys"]))
     return tokenizer, cast("PreTrainedModel", model)
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """No progress bars, and no report of what a file lacks: most lack a pooler, `_warn_about_missing` says the rest."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def _refuse_no_vocabulary(name: str, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raise `TppcError` for a tokeniser that knows nothing.
+
+    Transformers invents one of five special tokens for a folder without tokeniser files; every text is then [UNK].
+    """
+    known = len(tokenizer) - len(set(tokenizer.all_special_ids))
+    unknown = tokenizer.unk_token_id
+    ids = [i for text in _PROBES for i in tokenizer(text, add_special_tokens=False)["input_ids"]]
+    if known < _FEWEST_TOKENS or all(i == unknown for i in ids):
+        raise TppcError(
+            f"{name}: its tokeniser knows no words ({max(known, 0)} tokens that are not special); put the tokeniser's "
+            "files (tokenizer.json, or vocab.txt and its like) beside the model's"
+        )
 
 
 def _hub_answers() -> bool:
@@ -177,14 +237,11 @@ def _hub_answers() -> bool:
 def _saved_settings(folder: Path) -> dict[str, Any]:
     """Pooling, prefix and length a local folder declares; empty for a hub name or a folder that says nothing."""
     if (folder / SETTINGS).is_file():
-        settings = json.loads((folder / SETTINGS).read_text("utf-8"))
-        if settings.get("pooling") not in POOLINGS:
-            raise TppcError(f"{folder / SETTINGS}: unknown pooling {settings.get('pooling')!r}; save the encoder again")
-        return dict(settings)
+        return _checked_settings(folder / SETTINGS)
     file = folder / "1_Pooling" / "config.json"
     if not file.is_file():
         return {}
-    declared = json.loads(file.read_text("utf-8"))
+    declared = _read_object(file)
     # sentence-transformers up to 5 writes one flag a mode, later versions one name.
     mode = declared.get("pooling_mode")
     if mode == "mean" or declared.get("pooling_mode_mean_tokens"):
@@ -194,12 +251,46 @@ def _saved_settings(folder: Path) -> dict[str, Any]:
     raise UsageError(f"{file}: a pooling that tppc does not have; say --pooling cls or --pooling mean")
 
 
+def _checked_settings(file: Path) -> dict[str, Any]:
+    """What a `tppc_encoder.json` says. Raises `TppcError` for a value that cannot be one."""
+    settings = _read_object(file)
+    pooling, prefix, length = (settings.get(k) for k in ("pooling", "prefix", "max_length"))
+    if pooling not in POOLINGS:
+        raise TppcError(f"{file}: unknown pooling {pooling!r}; save the encoder again")
+    if prefix is not None and not isinstance(prefix, str):
+        raise TppcError(f"{file}: the prefix {prefix!r} is no text; save the encoder again")
+    if length is not None and (type(length) is not int or length < 3):
+        raise TppcError(f"{file}: max_length {length!r} is no whole number of at least 3; save the encoder again")
+    return settings
+
+
+def _read_object(file: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises `TppcError` for anything else."""
+    try:
+        value = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise TppcError(f"{file}: not JSON ({error}); restore it, or delete it to say the settings yourself") from error
+    if not isinstance(value, dict):
+        raise TppcError(f"{file}: not a JSON object; restore it, or delete it to say the settings yourself")
+    return value
+
+
 def _length_limit(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> int:
     """Most tokens a text may have: what the tokeniser says, the positions of the model, at most `LONGEST`."""
     positions = getattr(model.config, "max_position_embeddings", None) or LONGEST
     if model.config.model_type in ("xlm-roberta", "roberta", "camembert"):
         positions -= 2  # their positions start after the padding index
     return min(int(tokenizer.model_max_length), int(positions), LONGEST)
+
+
+def _warn_about_missing(name: str, missing: list[str]) -> None:
+    missing = [key for key in missing if not key.startswith("pooler.")]
+    if missing:
+        print(
+            f"warning: the file of {name} lacks {len(missing)} weights ({', '.join(missing[:3])}), now random; "
+            "check that it belongs to its config.json",
+            file=sys.stderr,
+        )
 
 
 def _warn_about_marks(name: str, tokenizer: PreTrainedTokenizerBase) -> None:

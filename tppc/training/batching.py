@@ -23,6 +23,7 @@ from tppc.encoders.load import Encoder
 from tppc.training.distribution import Ranks
 
 _AHEAD = 4
+_DRAWS = 16
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ class TokenBatch:
 
     The K n texts are n sources, n targets and, for K = 3, n texts of a second stream. `pieces` hold them sorted by
     length, as `input_ids` and `attention_mask` of [m, T] each; `order`, [K n], is where text i stands among them.
-    `src_key`, `tgt_key` are those of all N pairs. `tokens` counts this rank's tokens without padding, `slots` with.
+    `src_key`, `tgt_key` are those of all N pairs; in a control, `own_tgt_key` are those of the targets that the sources
+    had and `own_src_key` those of the sources that the targets had (None otherwise). `tokens` counts this rank's tokens
+    without padding, `slots` with.
     """
 
     step: int
@@ -41,6 +44,8 @@ class TokenBatch:
     total: int
     src_key: Tensor
     tgt_key: Tensor
+    own_src_key: Tensor | None
+    own_tgt_key: Tensor | None
     other_usable: Tensor | None
     ids: list[str]
     draw: int
@@ -65,6 +70,8 @@ class TokenBatch:
             order=moved(self.order),
             src_key=moved(self.src_key),
             tgt_key=moved(self.tgt_key),
+            own_src_key=None if self.own_src_key is None else moved(self.own_src_key),
+            own_tgt_key=None if self.own_tgt_key is None else moved(self.own_tgt_key),
             other_usable=None if self.other_usable is None else moved(self.other_usable),
         )
 
@@ -74,17 +81,36 @@ def seed_of(*parts: object) -> int:
     return int.from_bytes(sha256(repr(parts).encode()).digest()[:8], "little") >> 1
 
 
-def exchange_targets(batch: PairBatch, seed: int) -> PairBatch:
-    """The control: each source gets the target of another pair, by a derangement drawn from (seed, step).
+def draw_partners(batch: PairBatch, seed: int) -> np.ndarray:
+    """Whose target each source gets in the control: a derangement, int64 [N], drawn from (seed, step).
 
     Pairs are put in random order within their languages and the targets moved on by one place, so no pair keeps its
-    own target and, but for one pair at the end of each language pair, the languages stay as they were.
+    own target and, but for one pair at the end of each language pair, the languages stay as they were. Where pairs
+    share texts, up to `_DRAWS` orders are tried for one in which no source gets a translation of its own after all.
     """
-    count = len(batch)
-    drawn = np.random.default_rng(seed_of("derangement", seed, batch.step)).permutation(count)
-    order = np.asarray(sorted(drawn, key=lambda i: (batch.src_lang[i], batch.tgt_lang[i])), dtype=np.int64)
-    partner = np.empty(count, dtype=np.int64)
-    partner[order] = np.roll(order, 1)
+    random = np.random.default_rng(seed_of("derangement", seed, batch.step))
+    best, fewest = np.arange(len(batch)), len(batch) + 1
+    for _ in range(_DRAWS):
+        drawn = random.permutation(len(batch))
+        order = np.asarray(sorted(drawn, key=lambda i: (batch.src_lang[i], batch.tgt_lang[i])), dtype=np.int64)
+        partner = np.empty(len(batch), dtype=np.int64)
+        partner[order] = np.roll(order, 1)
+        found = int(_related(batch.src_key, batch.tgt_key, batch.src_key[partner], batch.tgt_key[partner]).sum())
+        if found < fewest:
+            best, fewest = partner, found
+        if fewest == 0:
+            break
+    return best
+
+
+def _related(src: np.ndarray, tgt: np.ndarray, other_src: np.ndarray, other_tgt: np.ndarray) -> np.ndarray:
+    """Bool [N]: whether pair i, with keys `src` and `tgt`, and other pair i have a text in common, on either side."""
+    related: np.ndarray = (src == other_src) | (tgt == other_tgt) | (src == other_tgt) | (tgt == other_src)
+    return related
+
+
+def exchange_targets(batch: PairBatch, partner: np.ndarray) -> PairBatch:
+    """The control: source i gets the target of pair `partner[i]`."""
     return replace(
         batch,
         tgt_lang=[batch.tgt_lang[i] for i in partner],
@@ -106,16 +132,22 @@ class Batches:
 
     def batch(self, step: int) -> TokenBatch:
         """This rank's part of the global batch of `step` (from 0)."""
-        everything = self.stream.batch(step)
+        truth = everything = self.stream.batch(step)
+        own_src_key = own_tgt_key = None
         if self.shuffled_pairs:
-            everything = exchange_targets(everything, self.seed)
+            partner = draw_partners(truth, self.seed)
+            everything = exchange_targets(truth, partner)
+            own_src_key, own_tgt_key = truth.src_key[partner], truth.tgt_key
         own = everything.slice_of_rank(self.ranks.rank, self.ranks.world)
         texts = own.src_text + own.tgt_text
         usable = None
         if self.other is not None:
-            others, keys = _either_side(self.other.batch(step), self.seed)
-            texts = texts + others[self.ranks.rank :: self.ranks.world]
-            usable = torch.from_numpy((keys != everything.src_key) & (keys != everything.tgt_key))
+            second = self.other.batch(step)
+            texts = texts + _either_side(second, self.seed)[self.ranks.rank :: self.ranks.world]
+            related = _related(everything.src_key, everything.tgt_key, second.src_key, second.tgt_key)
+            if own_src_key is not None and own_tgt_key is not None:
+                related |= _related(own_src_key, own_tgt_key, second.src_key, second.tgt_key)
+            usable = torch.from_numpy(~related)
         pad = int(self.encoder.tokenizer.pad_token_id or 0)
         ids = tokenise(self.encoder, texts)
         by_length = sorted(range(len(ids)), key=lambda i: (len(ids[i]), i))
@@ -129,6 +161,8 @@ class Batches:
             total=len(everything),
             src_key=torch.from_numpy(np.array(everything.src_key)),
             tgt_key=torch.from_numpy(np.array(everything.tgt_key)),
+            own_src_key=None if own_src_key is None else torch.from_numpy(np.array(own_src_key)),
+            own_tgt_key=None if own_tgt_key is None else torch.from_numpy(np.array(own_tgt_key)),
             other_usable=usable,
             ids=everything.ids,
             draw=seed_of("objective", self.seed, step),
@@ -141,11 +175,10 @@ class Batches:
         return max(1, min(4, texts // smallest))
 
 
-def _either_side(batch: PairBatch, seed: int) -> tuple[list[str], np.ndarray]:
-    """One text of each pair, source or target by a coin, and its key."""
+def _either_side(batch: PairBatch, seed: int) -> list[str]:
+    """One text of each pair, source or target by a coin."""
     coins = np.random.default_rng(seed_of("either side", seed, batch.step)).random(len(batch)) < 0.5
-    texts = [s if coin else t for coin, s, t in zip(coins, batch.src_text, batch.tgt_text, strict=True)]
-    return texts, np.where(coins, batch.src_key, batch.tgt_key)
+    return [s if coin else t for coin, s, t in zip(coins, batch.src_text, batch.tgt_text, strict=True)]
 
 
 def prefetched(batches: Batches, start: int, stop: int) -> Iterator[TokenBatch]:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from tppc.corpora.corpus import Corpus
 from tppc.training.config import TrainConfig
+
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
+
+
+def _may_be_hub_id(name: str) -> bool:
+    """Whether an encoder's name can be one on the hub: `name` or `owner/name`, and no path that exists here."""
+    return _HUB_ID.fullmatch(name) is not None and not Path(name).exists()
 
 
 def model_card(config: TrainConfig, corpora: Sequence[Corpus], pooling: str, last: dict[str, Any]) -> str:
@@ -14,7 +23,7 @@ def model_card(config: TrainConfig, corpora: Sequence[Corpus], pooling: str, las
     codes = sorted({c for corpus in corpora for c in (corpus.pair.src, corpus.pair.tgt)})
     head = ["---", "library_name: transformers", "pipeline_tag: feature-extraction", "language:"]
     head += [f"- {code}" for code in codes]
-    if not config.encoder.startswith(("scratch:", ".", "/")):
+    if _may_be_hub_id(config.encoder):
         head.append(f"base_model: {config.encoder}")
     head += ["tags:", "- tppc", "- translation-pair-prediction", *(["- control"] if config.shuffled_pairs else [])]
     head.append("---")

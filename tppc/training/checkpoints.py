@@ -12,11 +12,14 @@ from (seed, step, rank). A checkpoint is written beside its place, synced, and r
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +33,46 @@ from tppc.training.model import PairModel
 from tppc.training.optim import optimizer_tensors, restore_optimizer
 
 FORMAT = "tppc-checkpoint/1"
+LOCK = ".lock"
 _NAME = re.compile(r"step-(\d{6,})")
 # What may change between a run and its continuation, since no weight depends on it.
 _FREE = {"save_every", "keep", "log_every"}
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Hold `<out>/.lock`, so that one process at a time writes to a run; a folder that is empty after all goes again.
+
+    The lock is the kernel's (flock): it ends with its process however that ends, and a file that a killed run left
+    behind locks nothing. Raises `UsageError` where another process holds it or `out` is a file.
+    """
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out}: a file stands where the run's folder should be; choose another --out")
+    fresh = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    handle = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        _lock(handle, out)
+        try:
+            yield
+        finally:
+            (out / LOCK).unlink(missing_ok=True)
+            if fresh and not any(out.iterdir()):
+                out.rmdir()
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, out: Path) -> None:
+    """Lock an open file, or say that another process has."""
+    busy = f"{out}: another `tppc train` is writing there; wait until it ends, or choose another --out"
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # A run that ended just now has taken the file away, and the next may have made another one.
+        if not os.path.samestat(os.fstat(handle), (out / LOCK).stat()):
+            raise UsageError(busy)
+    except (BlockingIOError, FileNotFoundError) as error:
+        raise UsageError(busy) from error
 
 
 def check_folder(out: Path, config: TrainConfig, resume: bool) -> Path | None:
@@ -41,9 +81,7 @@ def check_folder(out: Path, config: TrainConfig, resume: bool) -> Path | None:
     Raises `UsageError`, with nothing touched, for a folder that is not empty without `resume`, one that is no run, or a
     run with another config (the message names the field).
     """
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out}: a file stands where the run's folder should be; choose another --out")
-    if out.exists() and any(out.iterdir()):
+    if out.exists() and any(p.name != LOCK for p in out.iterdir()):
         if not resume:
             hint = "go on with --resume or " if (out / "config.toml").is_file() else ""
             raise UsageError(f"{out}: the folder exists and is not empty; {hint}choose another --out")

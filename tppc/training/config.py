@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
@@ -16,15 +16,17 @@ from tppc.training.objectives import ObjectiveSettings, parse_settings
 
 DEFAULT_LR = 2e-5
 SCRATCH_LR = 2e-3
+_MANY = 1_000_000_000  # steps, or weight of one corpus: beyond it a number is a slip of the finger
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class CorpusSettings(BaseModel):
     """A corpus to read. `digest`, where given, must be the build digest of the corpus that is found at `path`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     path: str
-    weight: float | None = Field(default=None, gt=0)
+    weight: float | None = Field(default=None, gt=0, le=_MANY)
     digest: str | None = None
 
 
@@ -35,7 +37,7 @@ class TrainConfig(BaseModel):
     steps (from 1) or as a share of all steps (below 1), `clip` the largest gradient norm (0 for none).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     corpora: list[CorpusSettings] = Field(min_length=1)
     encoder: str = "bert-base-multilingual-cased"
@@ -44,19 +46,19 @@ class TrainConfig(BaseModel):
     max_length: int = Field(default=128, ge=3, le=512)
     projection: Literal["none", "linear"] = "none"
     objectives: dict[str, SerializeAsAny[ObjectiveSettings]] = Field(min_length=1)
-    batch_size: int = Field(default=64, ge=2)
-    steps: int | None = Field(default=None, ge=1)
-    epochs: float | None = Field(default=None, gt=0)
+    batch_size: int = Field(default=64, ge=2, le=1_000_000)
+    steps: int | None = Field(default=None, ge=1, le=_MANY)
+    epochs: float | None = Field(default=None, gt=0, le=1_000_000)
     lr: float | None = Field(default=None, gt=0)
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
     weight_decay: float = Field(default=0.01, ge=0)
-    warmup: float = Field(default=0.1, ge=0)
+    warmup: float = Field(default=0.1, ge=0, le=_MANY)
     schedule: Literal["linear", "constant"] = "linear"
     clip: float = Field(default=1.0, ge=0)
     dropout: bool = True
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    window: int = Field(default=32, ge=1)
-    seed: int = Field(default=1, ge=0)
+    window: int = Field(default=32, ge=1, le=100_000)
+    seed: int = Field(default=1, ge=0, lt=2**63)
     shuffled_pairs: bool = False
     save_every: int = Field(default=500, ge=1)
     keep: int = Field(default=2, ge=1)

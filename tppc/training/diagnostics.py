@@ -15,9 +15,10 @@ from tppc.training.objectives import GlobalPairs
 class Geometry:
     """The batch's embeddings at a glance.
 
-    cos_pos, cos_neg: mean cosine of translations and of the other admitted combinations. p_at_1: share of sources whose
-    nearest target among the batch's N is their own (masked ones out of the way). masked_share: of all N (N - 1)
-    combinations, those left out as possible translations.
+    cos_pos, cos_neg: mean cosine of translations and of the other admitted combinations. p_at_1: of the sources that
+    have another admitted target, the share whose own is nearest (0 where none has). masked_share: of all N (N - 1)
+    combinations, those left out as possible translations. negatives: combinations left over, and texts of a second
+    stream that may be used.
     """
 
     cos_pos: float
@@ -25,6 +26,7 @@ class Geometry:
     p_at_1: float
     masked_share: float
     size: int
+    negatives: int
 
 
 @torch.no_grad()
@@ -38,23 +40,30 @@ def geometry(pairs: GlobalPairs) -> Geometry:
     rest = cosine.nansum() - positive.sum()
     # A tie is no success: in a collapsed space everything ties, and argmax would find the diagonal's first column.
     rivals = cosine.nan_to_num(-2.0).fill_diagonal_(-2.0).amax(1)
+    rivalled = count - 1 - pairs.masked.sum(1) > 0
+    won = int(((positive > rivals) & rivalled).sum())
+    others = 0 if pairs.other_usable is None else int(pairs.other_usable.sum())
     return Geometry(
         cos_pos=float(positive.mean()),
         cos_neg=float(rest / negatives) if negatives else 0.0,
-        p_at_1=float((positive > rivals).float().mean()),
+        p_at_1=won / max(1, int(rivalled.sum())),
         masked_share=float(pairs.masked.sum()) / (count * count - count),
         size=count,
+        negatives=negatives + others,
     )
 
 
 def alarms(now: Geometry, numbers: dict[str, float], loss: float, warmed_up: bool) -> list[str]:
-    """Alarms for a logged step, none before the warm-up is over.
+    """Alarms for a logged step; but for the first, none before the warm-up is over.
 
+    no negatives: every combination is masked, so the batch teaches nothing but to put all texts into one place.
     collapse: translations lie no nearer than other texts (gap of the mean cosines below 0.02) and are found no better
         than at chance level (p_at_1 below 2/N + 0.02).
     saturated: fewer than one logit in a hundred has a gradient to speak of while the loss is above ln 2,
         what a coin costs.
     """
+    if now.negatives == 0:
+        return ["no negatives"]
     if not warmed_up:
         return []
     found = []

@@ -11,10 +11,11 @@ from __future__ import annotations
 import datetime
 import gc
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -78,9 +79,40 @@ def on_main(ranks: Ranks, work: Callable[[], T]) -> T:
     if failure is not None:
         raise failure
     if box[1] is not None:
-        raise SystemExit(box[1])  # rank 0 has the message; one is enough
+        _leave_quietly(box[1])
     result: T = box[0]
     return result
+
+
+def everywhere(ranks: Ranks, work: Callable[[], T]) -> T:
+    """Do `work` on every rank; where it raises a `TppcError` on rank 0, that one is enough and the others end quietly.
+
+    A rank that fails alone says why itself, and no rank waits for one that is gone.
+    """
+    failure: TppcError | None = None
+    try:
+        result = work()
+    except TppcError as error:
+        failure = error
+    failed, main_failed = sum_over_ranks(ranks, [float(failure is not None), float(ranks.main and failure is not None)])
+    if failure is not None and (ranks.main or not main_failed):
+        raise failure
+    if failed:
+        _leave_quietly(failure.exit_code if failure else 1)
+    return result
+
+
+def raise_once(ranks: Ranks, error: TppcError) -> NoReturn:
+    """Raise an error that every rank has come to alike: rank 0 raises it, the others end quietly."""
+    if ranks.main:
+        raise error
+    _leave_quietly(error.exit_code)
+
+
+def _leave_quietly(code: int) -> NoReturn:
+    """End this process without a word, after rank 0 has had time for its sentence: torchrun ends all with the first."""
+    time.sleep(1)
+    raise SystemExit(code)
 
 
 def sum_over_ranks(ranks: Ranks, values: list[float]) -> list[float]:

@@ -61,7 +61,7 @@ class PairModel(nn.Module):
             src=everything[:, 0],
             tgt=everything[:, 1],
             rows=torch.arange(self.ranks.rank, batch.total, self.ranks.world, device=device),
-            masked=objectives.false_negatives(batch.src_key, batch.tgt_key),
+            masked=objectives.false_negatives(batch.src_key, batch.tgt_key, batch.own_src_key, batch.own_tgt_key),
             draw=batch.draw,
             other=everything[:, 2] if batch.sides == 3 else None,
             other_usable=batch.other_usable,

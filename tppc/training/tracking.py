@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tppc.corpora.files import write_bytes
 from tppc.errors import TppcError
 
 METRICS = "metrics.jsonl"
@@ -42,7 +43,7 @@ def truncate_metrics(out: Path, step: int) -> None:
     """Drop what was logged after `step`, so that a resumed run writes each step once."""
     if (out / METRICS).is_file():
         kept = [line for line in read_metrics(out) if line["step"] <= step]
-        (out / METRICS).write_text("".join(json.dumps(line) + "\n" for line in kept), "utf-8")
+        write_bytes(out / METRICS, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
 
 class Tracker:

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import itertools
 import math
+import shlex
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ import torch
 from tppc.corpora.corpus import Corpus
 from tppc.corpora.stream import PairStream
 from tppc.encoders.load import Encoder, load_encoder, renamed, save_encoder
-from tppc.encoders.scratch import is_scratch, make_encoder
+from tppc.encoders.scratch import is_scratch, make_encoder, scratch_size
 from tppc.errors import TppcError, UsageError
 from tppc.training.batching import Batches, TokenBatch, prefetched, seed_of
 from tppc.training.card import model_card
@@ -35,12 +36,14 @@ from tppc.training.checkpoints import (
     checkpoint_step,
     claim_folder,
     complete_folder,
+    locked,
     restore_heads_and_optimizer,
     save_checkpoint,
 )
 from tppc.training.config import DEFAULT_LR, SCRATCH_LR, TrainConfig
 from tppc.training.diagnostics import alarms, geometry
-from tppc.training.distribution import Ranks, joined, on_main, sum_over_ranks
+from tppc.training.distribution import Ranks, everywhere, joined, on_main, raise_once, sum_over_ranks
+from tppc.training.finite import broken_gradient, broken_loss, broken_weights
 from tppc.training.model import PairModel, choose_precision
 from tppc.training.objectives import GlobalPairs, Outcome
 from tppc.training.optim import learning_rate, make_optimizer, trained_parameters
@@ -73,17 +76,18 @@ class RunSummary:
 def train(config: TrainConfig, out: Path, resume: bool = False) -> RunSummary:
     """Train as `config` says and leave the run in `out`; with `resume`, go on from its last checkpoint.
 
-    Under torchrun every process calls this. Raises `UsageError` for a folder that holds something else or settings that
-    do not fit, `TppcError` for a damaged corpus, an encoder that cannot be loaded, or a loss that is not finite, and
-    `StoppedError` after SIGTERM.
+    Under torchrun every process calls this. Raises `UsageError` for a folder that holds something else or is written to
+    by another process, or settings that do not fit; `TppcError` for a damaged corpus, an encoder that cannot be loaded,
+    or a loss, a gradient or weights that are not finite; `StoppedError` after SIGTERM. An error that all processes
+    share is raised by rank 0; the others leave with `SystemExit`.
     """
     began = time.monotonic()
-    with joined() as ranks:
-        corpora = [Corpus(c.path) for c in config.corpora]
-        config = resolved(config, corpora, ranks.world)
+    with joined() as ranks, ExitStack() as held:
+        corpora, config = everywhere(ranks, lambda: opened(config, ranks.world))
+        on_main(ranks, lambda: held.enter_context(locked(out)))
         checkpoint = on_main(ranks, lambda: checked(config, corpora, out, resume))
         encoder = start_encoder(config, corpora, out, checkpoint, ranks)
-        done = checkpoint_step(checkpoint) if checkpoint else 0
+        done = everywhere(ranks, lambda: checkpoint_step(checkpoint)) if checkpoint else 0
         assert config.steps is not None
 
         autocast, why = choose_precision(config, ranks.device, encoder.hidden_size)
@@ -91,7 +95,7 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> RunSummary:
         model.train(config.dropout)  # no layer but dropout tells the two modes apart in these encoders
         optimizer = make_optimizer(model, config)
         if checkpoint:
-            restore_heads_and_optimizer(checkpoint, model, optimizer)
+            everywhere(ranks, lambda: restore_heads_and_optimizer(checkpoint, model, optimizer))
 
         batches = make_batches(config, corpora, encoder, ranks, model)
         with Tracker(out if ranks.main else None, config.steps, done) as tracker, terminations() as stop:
@@ -113,6 +117,8 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> RunSummary:
                 stop=stop,
             )
 
+        if problem := broken_weights(model, done or config.steps, None):
+            raise_once(ranks, problem)
         seconds = time.monotonic() - began
         return on_main(ranks, lambda: finish(config, out, encoder=encoder, corpora=corpora, done=done, seconds=seconds))
 
@@ -128,7 +134,10 @@ def run_steps(
     save: Callable[[int], Path],
     stop: threading.Event,
 ) -> None:
-    """One optimiser step a batch, with logs and checkpoints; the last step's checkpoint is always written."""
+    """One optimiser step a batch, with logs and checkpoints; the last step's checkpoint is always written.
+
+    A loss or gradient that is not finite changes no weight, and weights that are not finite are never saved.
+    """
     assert config.steps is not None
     replica: torch.nn.Module = model
     if ranks.world > 1:
@@ -145,10 +154,7 @@ def run_steps(
         share, outcomes, seen = replica(batch.to(ranks.device))
         # DDP averages the ranks' gradients; the shares must be summed.
         (share * ranks.world).backward()
-        if config.clip:
-            torch.nn.utils.clip_grad_norm_(parameters, config.clip)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, config.clip or math.inf)
 
         names = list(outcomes)
         losses = [float(outcomes[n].loss.detach()) for n in names]
@@ -156,7 +162,11 @@ def run_steps(
         stopping, by_name = sums[0] > 0, dict(zip(names, sums[3:], strict=True))
         pairs, tokens, slots = pairs + batch.total, tokens + sums[1], slots + sums[2]
         loss = sum(model.weights[n] * v for n, v in by_name.items())
-        refuse_nonfinite(loss, step, batch)
+        # Losses are summed over the ranks and gradients averaged, so all ranks find the same.
+        if problem := broken_loss(loss, step, batch) or broken_gradient(norm, step, batch):
+            raise_once(ranks, problem)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
 
         if ranks.main and (step % config.log_every == 0 or step == config.steps or stopping):
             seconds = time.monotonic() - since
@@ -168,9 +178,14 @@ def run_steps(
         tracker.step(step)
 
         if step % config.save_every == 0 or step == config.steps or stopping:
+            if problem := broken_weights(model, step, batch):
+                raise_once(ranks, problem)
             folder = on_main(ranks, partial(save, step))
             if stopping and step < config.steps:
-                raise StoppedError(f"stopped by SIGTERM after step {step}; saved {folder}: go on with --resume")
+                again = f"tppc train --resume --out {shlex.quote(str(folder.parents[1]))}"
+                raise_once(
+                    ranks, StoppedError(f"stopped by SIGTERM after step {step}; saved {folder}: `{again}` goes on")
+                )
 
 
 def observations(
@@ -192,6 +207,12 @@ def observations(
     }
 
 
+def opened(config: TrainConfig, world: int) -> tuple[list[Corpus], TrainConfig]:
+    """The corpora, and the config with nothing left open (see `resolved`)."""
+    corpora = [Corpus(c.path) for c in config.corpora]
+    return corpora, resolved(config, corpora, world)
+
+
 def checked(config: TrainConfig, corpora: list[Corpus], out: Path, resume: bool) -> Path | None:
     """Check the shards against their digests, then the run folder; the checkpoint to go on from, if any."""
     for corpus in corpora:
@@ -200,7 +221,7 @@ def checked(config: TrainConfig, corpora: list[Corpus], out: Path, resume: bool)
 
 
 def resolved(config: TrainConfig, corpora: list[Corpus], world: int) -> TrainConfig:
-    """The config with nothing left open: digests, steps, learning rate.
+    """The config with nothing left open: digests, steps, learning rate, and a length that a scratch encoder can take.
 
     Raises `UsageError` where a digest differs or a batch is smaller than the number of processes.
     """
@@ -216,7 +237,11 @@ def resolved(config: TrainConfig, corpora: list[Corpus], world: int) -> TrainCon
         pairs = (config.epochs or 1.0) * sum(c.rows("train") for c in corpora)
         steps = max(1, math.ceil(pairs / config.batch_size))
     rate = config.lr or (SCRATCH_LR if is_scratch(config.encoder) else DEFAULT_LR)
-    return config.model_copy(update={"corpora": settings, "steps": steps, "epochs": None, "lr": rate})
+    length = config.max_length
+    if is_scratch(config.encoder):
+        length = min(length, scratch_size(config.encoder).max_length)
+    found = {"corpora": settings, "steps": steps, "epochs": None, "lr": rate, "max_length": length}
+    return config.model_copy(update=found)
 
 
 def start_encoder(
@@ -228,10 +253,10 @@ def start_encoder(
         on_main(ranks, lambda: claim_folder(out, config))
         on_main(ranks, lambda: make_initial(config, corpora, initial))
     name = config.encoder if not is_scratch(config.encoder) else str(initial)
-    length = config.max_length if not is_scratch(config.encoder) else None
     if checkpoint:
         name = str(checkpoint / "encoder")
-    encoder = load_encoder(name, pooling=config.pooling, prefix=config.prefix, max_length=length, device=ranks.device)
+    how: dict[str, Any] = {"pooling": config.pooling, "prefix": config.prefix, "max_length": config.max_length}
+    encoder = everywhere(ranks, lambda: load_encoder(name, **how, device=ranks.device))
     # Only now: a name that cannot be loaded must not leave a folder behind that the next try is refused for.
     on_main(ranks, lambda: claim_folder(out, config))
     return renamed(encoder, config.encoder)
@@ -267,16 +292,6 @@ def make_batches(
     return Batches(stream(config.seed), other, encoder, ranks, config.seed, config.shuffled_pairs)
 
 
-def refuse_nonfinite(loss: float, step: int, batch: TokenBatch) -> None:
-    """Raise `TppcError` with the batch's pairs where the loss is not a number any more."""
-    if not math.isfinite(loss):
-        shown = ", ".join(batch.ids[:8]) + (f" and {len(batch.ids) - 8} more" if len(batch.ids) > 8 else "")
-        raise TppcError(
-            f"the loss is {loss} at step {step} (pairs {shown}); lower --lr, try --precision fp32, or look at these "
-            "pairs; the last checkpoint is untouched"
-        )
-
-
 @contextmanager
 def terminations() -> Iterator[threading.Event]:
     """An event that SIGTERM sets, so that the step in progress ends and is saved. Only the main thread can listen."""
@@ -298,9 +313,22 @@ def describe(config: TrainConfig, corpora: list[Corpus], ranks: Ranks, *, precis
     start = f", resumed after step {done}" if done else ""
     return (
         f"{kind}{config.encoder} on {rows:,} pairs, {config.steps:,} steps of {config.batch_size} "
-        f"({config.batch_size - 1} in-batch negatives a text, over all ranks), {ranks.world} process(es) on "
+        f"({negatives(config)}), {ranks.world} process(es) on "
         f"{ranks.device.type}, {precision}{start}"
     )
+
+
+def negatives(config: TrainConfig) -> str:
+    """What each objective tells a pair's texts from."""
+    kinds = {
+        "all": f"{config.batch_size - 1} in-batch negatives a text, over all ranks",
+        "one": "one negative a pair, from the batch",
+        "corpus": "one negative a pair, from the corpora",
+    }
+    found = [(name, kinds[getattr(s, "negatives", "all")]) for name, s in config.objectives.items()]
+    if len({kind for _, kind in found}) == 1:
+        return found[0][1]
+    return "; ".join(f"{name}: {kind}" for name, kind in found)
 
 
 def finish(

@@ -29,7 +29,7 @@ from tppc.errors import UsageError
 class ObjectiveSettings(BaseModel):
     """What every objective can be told. Objectives add up: total loss = sum of weight * loss."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     weight: float = Field(default=1.0, gt=0)
 
@@ -42,10 +42,11 @@ class GlobalPairs:
         src, tgt: [N, H]; row i of both is one translation pair.
         rows: [n], which of the N rows are this rank's.
         masked: [N, N], true at (i, j), i != j, where src i and tgt j may be translations of each other after all (a
-            text of pair i is also a text of pair j): neither positive nor negative.
+            text of pair i is also a text of pair j): neither positive nor negative. Not symmetric in a control, where
+            target j belongs to another source.
         draw: seed of this step's random choices, the same on every rank.
         other: [N, H] or None, embeddings of one text a pair from a second stream (for `needs_other` objectives).
-        other_usable: [N], false where the second stream happened on a text of the pair itself.
+        other_usable: [N], false where the second stream happened on a pair that shares a text with this one.
     """
 
     src: Tensor
@@ -110,18 +111,30 @@ def build(name: str, settings: ObjectiveSettings, hidden_size: int) -> Objective
     return objective
 
 
-def false_negatives(src_key: Tensor, tgt_key: Tensor) -> Tensor:
+def false_negatives(
+    src_key: Tensor, tgt_key: Tensor, own_src_key: Tensor | None = None, own_tgt_key: Tensor | None = None
+) -> Tensor:
     """The `masked` matrix, bool [N, N], from the side keys, int64 [N].
 
     (i, j) is masked when pairs i and j share any text, on either side: then src i and tgt j may translate each other
-    (Tatoeba links many to many; Wikidata gives thousands of items one description).
+    (Tatoeba links many to many; Wikidata gives thousands of items one description). In a control, `own_tgt_key` are the
+    keys of the targets that the sources had, `own_src_key` those of the sources that the targets had: (i, j) is also
+    masked when those pairs share a text or are one, or the control would be taught to tear translations apart.
     """
-    same = src_key[:, None] == src_key[None, :]
-    same |= tgt_key[:, None] == tgt_key[None, :]
-    crossed = src_key[:, None] == tgt_key[None, :]
-    same |= crossed | crossed.T
-    same.fill_diagonal_(False)
-    return same
+    masked = _share_a_text(src_key, tgt_key, src_key, tgt_key)
+    if own_src_key is not None and own_tgt_key is not None:
+        masked |= _share_a_text(src_key, own_tgt_key, own_src_key, tgt_key)
+    masked.fill_diagonal_(False)
+    return masked
+
+
+def _share_a_text(src: Tensor, tgt: Tensor, other_src: Tensor, other_tgt: Tensor) -> Tensor:
+    """Bool [N, N]: whether pair i, with keys `src` and `tgt`, and pair j of the others have a text in common."""
+    shared = src[:, None] == other_src[None, :]
+    shared |= tgt[:, None] == other_tgt[None, :]
+    shared |= src[:, None] == other_tgt[None, :]
+    shared |= tgt[:, None] == other_src[None, :]
+    return shared
 
 
 def uniform(draw: int, *shape: int, device: torch.device) -> Tensor:

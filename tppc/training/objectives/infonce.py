@@ -40,9 +40,9 @@ class InfoNce(Objective):
     def forward(self, pairs: GlobalPairs) -> Outcome:
         """This rank's share: both directions of its own rows."""
         count = len(pairs.src)
-        hidden = pairs.masked[pairs.rows]  # symmetric, so the same rows serve both directions
+        hidden = pairs.masked[pairs.rows]
         there = self.logits(pairs.src[pairs.rows], pairs.tgt).masked_fill(hidden, -torch.inf)
-        back = self.logits(pairs.tgt[pairs.rows], pairs.src).masked_fill(hidden, -torch.inf)
+        back = self.logits(pairs.tgt[pairs.rows], pairs.src).masked_fill(pairs.masked.T[pairs.rows], -torch.inf)
         loss = F.cross_entropy(torch.cat([there, back]), pairs.rows.repeat(2), reduction="sum") / (2 * count)
         with torch.no_grad():
             seen = there[~hidden]

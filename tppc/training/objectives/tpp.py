@@ -122,7 +122,9 @@ class Tpp(Objective):
             partner, usable = pairs.other, pairs.other_usable
             assert usable is not None, "a second stream comes with its mask"
         else:
-            allowed = ~pairs.masked & ~torch.eye(count, dtype=torch.bool, device=device)
+            # Another's source before the own target is entry (other, own) of the mask, not (own, other).
+            masked = torch.where(replace_src[:, None], pairs.masked.T, pairs.masked)
+            allowed = ~masked & ~torch.eye(count, dtype=torch.bool, device=device)
             chosen = draws[:, :count].masked_fill(~allowed, -1.0).argmax(1)
             usable = allowed.any(1)
             partner = torch.where(replace_src[:, None], pairs.src[chosen], pairs.tgt[chosen])
