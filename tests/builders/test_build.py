@@ -234,6 +234,15 @@ def test_the_corpus_loads_with_datasets(wikimatrix: Callable[..., Path], tmp_pat
     assert loaded["train"][0]["src_text"] == corpus.scan("train").collect()["src_text"][0]
 
 
+def test_datasets_does_not_take_one_corpus_for_another(wikimatrix: Callable[..., Path], tmp_path: Path) -> None:
+    """Its cache knows a folder by its name and its card: both corpora are called en-hi and have the same splits."""
+    datasets = pytest.importorskip("datasets")
+    for name, count in (("one", 60), ("two", 70)):
+        (corpus,) = build("wikimatrix", EN_HI, origin=str(wikimatrix(matrix_rows(count))), out=tmp_path / name)
+        loaded = datasets.load_dataset(str(corpus.path), "en-hi", cache_dir=str(tmp_path / "hf"))
+        assert loaded["train"].num_rows == count
+
+
 def test_every_pair_that_stands_is_checked_also_behind_one_that_is_missing(dump: Path, tmp_path: Path) -> None:
     build("wikidata", [Pair("en", "ar")], origin=str(dump), out=tmp_path / "out", recipe=load_recipe(None, limit=20))
     with pytest.raises(TppcError, match=r"en-ar: holds another corpus"):

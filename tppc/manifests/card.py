@@ -78,7 +78,10 @@ def _head(manifest: Manifest, total: int) -> str:
     lines += [f"pretty_name: {json.dumps(manifest.name)}"]
     splits = list(manifest.funnel.kept)
     if splits:
-        lines += ["configs:", f"- config_name: {json.dumps(manifest.pair)}", "  default: true", "  data_files:"]
+        lines += ["configs:", f"- config_name: {json.dumps(manifest.pair)}", "  default: true"]
+        # `datasets` caches a local folder under its name and this head alone, not its path or its files: without the
+        # digest, wikimatrix/en-hi would be answered with the cached rows of wikidata/en-hi.
+        lines += [f"  description: {json.dumps(f'tppc build {manifest.build_digest}')}", "  data_files:"]
         for split in splits:
             name = {"dev": "validation"}.get(split, split)
             lines += [f"  - split: {name}", f"    path: {json.dumps(f'data/{manifest.pair}/{split}-*.parquet')}"]
