@@ -119,7 +119,7 @@ def test_a_killed_build_goes_on_and_ends_in_the_same_bytes(wikimatrix: Callable[
 
     patch = pytest.MonkeyPatch()
     original = module.publish
-    patch.setattr(module, "publish", lambda found, *a: (watch(found.buckets[0]), original(found, *a))[1])
+    patch.setattr(module, "publish", lambda found, *a, **k: (watch(found.buckets[0]), original(found, *a, **k))[1])
     try:
         (resumed,) = build("wikimatrix", EN_HI, origin=str(folder), out=out)
     finally:
@@ -271,10 +271,10 @@ def test_killed_between_two_publishes(
     pairs = [*EN_HI, Pair("en", "ja")]
     original, published = module.publish, []
 
-    def once(*arguments: Any) -> Any:
+    def once(*arguments: Any, **options: Any) -> Any:
         if published:
             raise KeyboardInterrupt
-        published.append(original(*arguments))
+        published.append(original(*arguments, **options))
         return published[0]
 
     monkeypatch.setattr(module, "publish", once)
@@ -330,6 +330,26 @@ def test_a_corpus_without_a_row_is_still_whole(wikimatrix: Callable[..., Path], 
     assert corpus.manifest.funnel.kept == {}
     assert verify(corpus.path) == []
     assert "no row was kept" in (corpus.path / "README.md").read_text()
+
+
+def test_the_card_and_the_manifest_rebuild_the_corpus(wikimatrix: Callable[..., Path], tmp_path: Path) -> None:
+    recipe = load_recipe(None, holdout={"test": 4}, filters={"length": {"max_chars": 70}})
+    (corpus,) = build("wikimatrix", EN_HI, origin=str(wikimatrix(matrix_rows(60))), out=tmp_path / "one", recipe=recipe)
+    again = load_recipe(corpus.path / "manifest.json")
+    assert again == recipe
+    assert "--recipe manifest.json" in corpus.manifest.command
+    other = tmp_path / "other.json"
+    other.write_text("[1]")
+    with pytest.raises(TppcError, match="no manifest with a recipe"):
+        load_recipe(other)
+
+
+def test_a_sample_says_that_it_is_one(tmp_path: Path) -> None:
+    (corpus,) = build("wikimatrix", EN_HI, origin="sample", out=tmp_path, recipe=load_recipe(None, limit=50))
+    assert corpus.manifest.limits[0].startswith("A MADE SAMPLE")
+    card = (corpus.path / "README.md").read_text()
+    assert "A MADE SAMPLE" in card
+    assert "Schwenk" not in card
 
 
 KINDS_SEEN = [

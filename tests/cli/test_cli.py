@@ -30,7 +30,7 @@ def matrix(tmp_path: Path) -> Path:
     [
         (["build", "wikimatrix", "--pair", "en-qq"], 2, "unknown language 'qq'"),
         (["build", "wikimatrix", "--pair", "en-en"], 2, "names the same language twice"),
-        (["build", "wikimatrix", "--pair", "en-hi", "--from", "nowhere"], 1, "WikiMatrix.en-hi.tsv.gz: no such file"),
+        (["build", "wikimatrix", "--pair", "en-hi", "--from", "nowhere"], 1, "nowhere: no such file or folder"),
         (["build", "wikidata", "--pair", "en-hi", "--from", "nowhere.json"], 1, "nowhere.json: no such file"),
         (["build", "tatoeba", "--pair", "en-hi", "--holdout", "dev:3"], 2, "write dev=N,test=N"),
         (["build", "tatoeba", "--pair", "en-hi", "--recipe", "none.toml"], 1, "none.toml: cannot read the recipe"),

@@ -125,7 +125,7 @@ def _command(entry: Source, pair: str, request: Request) -> str:
         words += ["--from", name]
     if request.endpoint:
         words += ["--endpoint", public_url(request.endpoint) if is_url(request.endpoint) else request.endpoint]
-    return " ".join([*map(shlex.quote, words), "--recipe", "RECIPE"])
+    return " ".join([*map(shlex.quote, words), "--recipe", NAME])
 
 
 def _refuse_strangers(target: Path) -> None:
@@ -222,7 +222,7 @@ def _build(
         mine = [i for i, (n, _) in enumerate(places) if n == name]
         steps = ([Path(p) for p in parts[name]], [merged[i] for i in mine], [identified[i] for i in mine])
         found = _gather(parse_pair(name), steps, fetched[name])
-        publish(found, entry, recipe, targets[name], _command(entry, name, request))
+        publish(found, entry, recipe, targets[name], _command(entry, name, request), made=request.given == "sample")
 
 
 def _tail(path: str) -> str:

@@ -32,6 +32,10 @@ from tppc.manifests.card import render_card
 
 ATTRIBUTION = "ATTRIBUTION.tsv.gz"
 HELDOUT = "heldout.parquet"
+MADE = (
+    "A MADE SAMPLE in this source's format, written from templates for tppc and dedicated to the public (CC0-1.0): no "
+    "row comes from the source, and the licences shown are those that its real rows would carry"
+)
 
 
 @dataclass(frozen=True)
@@ -46,13 +50,15 @@ class Identified:
     snapshots: list[Snapshot]
 
 
-def publish(found: Identified, source: Source, recipe: Recipe, target: Path, command: str) -> Manifest:
-    """Write the corpus of one pair to `target`, which must not hold anything."""
+def publish(
+    found: Identified, source: Source, recipe: Recipe, target: Path, command: str, *, made: bool = False
+) -> Manifest:
+    """Write the corpus of one pair to `target`, which must not hold anything; `made`: from the package's samples."""
     partial = target.with_name(f".{target.name}.partial")  # one build at a time: what is here was left by a kill
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        manifest = _write(found, source, recipe, partial, command)
+        manifest = _write(found, source, recipe, partial, command, made)
         if target.is_symlink():
             target.unlink()  # to an empty folder, as below
         elif target.is_dir():
@@ -74,7 +80,7 @@ def _rows(path: Path, source: Source, pair: Pair, held: pl.DataFrame) -> pl.Data
     return split_rows(rows, held)
 
 
-def _write(found: Identified, source: Source, recipe: Recipe, folder: Path, command: str) -> Manifest:
+def _write(found: Identified, source: Source, recipe: Recipe, folder: Path, command: str, made: bool) -> Manifest:
     held = draw_holdout(found.buckets, recipe.holdout)
     statistics = {split: Statistics() for split in SPLITS}
     dropped, samples = 0, pl.DataFrame()
@@ -121,14 +127,19 @@ def _write(found: Identified, source: Source, recipe: Recipe, folder: Path, comm
         "shards": shards,
         "licences": dict(sorted(sum((s.licences for s in statistics.values()), Counter()).items())),
         "statistics": {split: gathered.result() for split, gathered in statistics.items() if gathered.rows},
-        "limits": [*source.limits, "Language ID and filters are automatic; the rejects show where they err."],
+        "limits": [
+            *([MADE] if made else []),
+            *source.limits,
+            "Language ID and filters are automatic; the rejects show where they err.",
+        ],
         "build_digest": _build_digest(found.snapshots, recipe, shards),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     draft = Manifest(**fields, files={})
     kept_rows = samples.to_dicts()
     refused = {reason: found.rejects.sample(reason, 2) for reason in sorted([*funnel.rejected, *funnel.dropped])}
-    card = render_card(draft, kept_rows, refused, about=source.about, citation=source.citation)
+    about, citation = (MADE, "None: nothing here comes from the source.") if made else (source.about, source.citation)
+    card = render_card(draft, kept_rows, refused, about=about, citation=citation)
     with complete_or_absent(folder / "README.md") as temporary:
         temporary.write_text(card, encoding="utf-8")
     files = {p.relative_to(folder).as_posix(): sha256_of_file(p) for p in sorted(folder.rglob("*")) if p.is_file()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,8 +88,13 @@ class Recipe(_Part):
         return sha256_of_value(self.resolved())
 
 
+def _of_manifest(text: str) -> dict[str, Any]:
+    recipe: dict[str, Any] = dict(json.loads(text)["recipe"])
+    return recipe
+
+
 def load_recipe(path: Path | None, **overrides: Any) -> Recipe:
-    """Read a recipe file, or take the defaults, and lay flags over it.
+    """Read a recipe file (TOML, or the recipe of a `manifest.json`), or take the defaults, and lay flags over it.
 
     Args:
         overrides: whole parts (`holdout=...`, `limit=...`); None leaves the file's value.
@@ -98,11 +104,14 @@ def load_recipe(path: Path | None, **overrides: Any) -> Recipe:
     values: dict[str, Any] = {}
     if path is not None:
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            values = _of_manifest(text) if path.suffix == ".json" else tomllib.loads(text)
         except OSError as error:
             raise TppcError(f"{path}: cannot read the recipe ({error.strerror}); check --recipe") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise TppcError(f"{path}: not valid TOML: {error}") from error
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise TppcError(f"{path}: no manifest with a recipe; give a manifest.json or a TOML file") from error
     values.update({k: v for k, v in overrides.items() if v is not None})
     try:
         return Recipe.model_validate(values)

@@ -33,7 +33,8 @@ Origin = Annotated[
 ]
 Out = Annotated[Path, typer.Option(help="Folder of corpora; a corpus goes to OUT/SOURCE/PAIR.")]
 RecipeFile = Annotated[
-    Path | None, typer.Option("--recipe", help="TOML file with settings that differ from the defaults.")
+    Path | None,
+    typer.Option("--recipe", help="TOML file with settings that differ from the defaults, or a manifest.json."),
 ]
 HoldoutText = Annotated[str | None, typer.Option("--holdout", help="Pairs to set aside, such as dev=500,test=500.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; never changes the result.")]

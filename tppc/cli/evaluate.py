@@ -79,14 +79,20 @@ def retrieval(
     roles = _roles(encoder, baseline, control)
     how = _format(format_, json_)
     from tppc.corpora.corpus import Corpus
+    from tppc.evaluation.overlap import overlap_notes
     from tppc.evaluation.protocol import evaluate
     from tppc.evaluation.tasks.retrieval import load_pairs
 
     results: list[Result] = []
     _keep(out, results)
-    pairs = [load_pairs(Corpus(folder), split, limit) for folder in corpus]
-    for one in pairs:
-        found = evaluate("retrieval", roles, one, pooling=pooling, prefix=prefix, device=device, say=_say)
+    corpora = [Corpus(folder) for folder in corpus]
+    pairs = [load_pairs(one, split, limit) for one in corpora]
+    for one in corpora:
+        for name in dict.fromkeys(roles.values()):
+            for note in overlap_notes(name, one, split):
+                _say(note)
+    for found_pairs in pairs:
+        found = evaluate("retrieval", roles, found_pairs, pooling=pooling, prefix=prefix, device=device, say=_say)
         _keep(out, found)
         results += found
     _show(results, how, all_metrics)

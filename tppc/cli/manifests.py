@@ -61,7 +61,8 @@ def verify(paths: Paths, as_json: Json = False) -> None:
         typer.echo(json.dumps(found, indent=2))
     else:
         for path, faults in found.items():
-            typer.echo(f"{path}: {'sound' if not faults else f'{len(faults)} faults'}")
+            count = f"{len(faults)} fault" + "s" * (len(faults) > 1)
+            typer.echo(f"{path}: {count if faults else 'sound'}")
             for fault in faults:
                 typer.echo(f"  {fault}")
     if any(found.values()):

@@ -65,7 +65,11 @@ class Corpus:
         found = [s for s in self.manifest.shards if s.split == split]
         if not found:
             have = ", ".join(sorted({s.split for s in self.manifest.shards})) or "no rows at all"
-            hint = "; build it with --holdout dev=N,test=N" if split in ("dev", "test") else ""
+            hint = (
+                "; build it with --holdout dev=N,test=N into another --out, and train on that one"
+                if split in ("dev", "test")
+                else ""
+            )
             raise TppcError(f"{self.path}: no {split} split (it has {have}){hint}")
         return found
 

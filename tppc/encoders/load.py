@@ -165,7 +165,8 @@ def _load(name: str) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     path = Path(name)
     looks_local = path.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1
     if looks_local and not (path / "config.json").is_file():
-        raise TppcError(f"{name}: no encoder there (no config.json); give a Hugging Face folder or a hub name")
+        run = f"; it is a run: give {path / 'encoder'}" if (path / "encoder" / "config.json").is_file() else ""
+        raise TppcError(f"{name}: no encoder there (no config.json); give a Hugging Face folder or a hub name{run}")
 
     import torch
     from safetensors import SafetensorError

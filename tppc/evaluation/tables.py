@@ -177,7 +177,8 @@ def _signed(row: Row, before: Stat | None, gain: Paired | None) -> str:
         return shared
     error = "" if gain.standard_error is None else f"SE {100 * gain.standard_error:.1f}"
     notes = ", ".join(note for note in (error, shared) if note)
-    return f"{100 * gain.difference:+.1f}" + (f" ({notes})" if notes else "")
+    points = round(100 * gain.difference, 1) + 0.0  # no minus sign before a nought
+    return f"{points:+.1f}" + (f" ({notes})" if notes else "")
 
 
 def _p(gain: Paired | None) -> str:

@@ -49,7 +49,7 @@ def render_card(
         "## Limits\n",
         "".join(f"- {limit}\n" for limit in manifest.limits),
         "\n## Rebuild\n",
-        f"The recipe is in `manifest.json` under `recipe`; with it:\n\n```sh\n{manifest.command}\n```\n",
+        f"In this folder:\n\n```sh\n{manifest.command}\n```\n",
         f"Build digest `{manifest.build_digest}`. Snapshots:\n",
         _table(
             ["snapshot", "from", "bytes", "SHA-256"],

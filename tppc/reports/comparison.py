@@ -62,8 +62,8 @@ def _stat(stat: Stat | None) -> Cell:
 
 
 def clear(gain: Paired) -> bool:
-    """Whether a difference is more than two of its standard errors from nought; never for a single seed."""
-    return gain.standard_error is not None and abs(gain.difference) > 2 * gain.standard_error
+    """Whether Student's paired t-test over seeds puts a difference apart from nought at 5%; never for a single seed."""
+    return gain.p_value is not None and gain.p_value < 0.05
 
 
 def _gain(row: Row, before: Stat | None, gain: Paired | None) -> Cell:

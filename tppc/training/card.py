@@ -18,6 +18,11 @@ def _may_be_hub_id(name: str) -> bool:
     return _HUB_ID.fullmatch(name) is not None and not Path(name).exists()
 
 
+def _shown(name: str) -> str:
+    """An encoder's name for others: of a local path its last part only."""
+    return Path(name).name if Path(name).exists() else name
+
+
 def model_card(config: TrainConfig, corpora: Sequence[Corpus], pooling: str, last: dict[str, Any]) -> str:
     """`README.md` of an encoder folder, with the YAML head that the Hugging Face hub reads."""
     codes = sorted({c for corpus in corpora for c in (corpus.pair.src, corpus.pair.tgt)})
@@ -28,7 +33,7 @@ def model_card(config: TrainConfig, corpora: Sequence[Corpus], pooling: str, las
     head += ["tags:", "- tppc", "- translation-pair-prediction", *(["- control"] if config.shuffled_pairs else [])]
     head.append("---")
 
-    lines = [*head, "", f"# {config.encoder} after Translation Pair Prediction", ""]
+    lines = [*head, "", f"# {_shown(config.encoder)} after Translation Pair Prediction", ""]
     if config.shuffled_pairs:
         lines += [
             "**This is a control.** Its targets were exchanged among the pairs of each batch, so it saw the same texts "
@@ -61,11 +66,11 @@ def model_card(config: TrainConfig, corpora: Sequence[Corpus], pooling: str, las
     lines += [
         "",
         f"Licence of the weights: it follows from the start encoder's and from the data's, above. "
-        f"{'The start was random.' if config.encoder.startswith('scratch:') else f'The start was {config.encoder}.'}",
+        f"The start was {'random' if config.encoder.startswith('scratch:') else _shown(config.encoder)}.",
         "",
         "## Metrics of the last training batches",
         "",
-        "These describe the training itself and say nothing about a task; see the `results.jsonl` of the run.",
+        "These describe the training itself and say nothing about a task.",
         "",
         "| metric | value |",
         "|---|---:|",

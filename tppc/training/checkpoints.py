@@ -81,12 +81,12 @@ def check_folder(out: Path, config: TrainConfig, resume: bool) -> Path | None:
     Raises `UsageError`, with nothing touched, for a folder that is not empty without `resume`, one that is no run, or a
     run with another config (the message names the field).
     """
+    if resume and not (out / "config.toml").is_file():
+        raise UsageError(f"{out}: nothing to resume there (no config.toml); choose the folder of a run")
     if out.exists() and any(p.name != LOCK for p in out.iterdir()):
         if not resume:
             hint = "go on with --resume or " if (out / "config.toml").is_file() else ""
             raise UsageError(f"{out}: the folder exists and is not empty; {hint}choose another --out")
-        if not (out / "config.toml").is_file():
-            raise UsageError(f"{out}: nothing to resume there (no config.toml); choose the folder of a run")
         refuse_difference(out / "config.toml", config)
     return last_checkpoint(out) if resume else None
 

@@ -14,7 +14,7 @@ from tppc.builders.download import Fetched, fetch, is_url, join
 from tppc.builders.sources.base import Partition, RawBatch, Refused, Request, Source, frame, unreadable
 from tppc.builders.sources.compressed import Unterminated, damaged, lines_of
 from tppc.corpora.languages import Pair, parse_pair
-from tppc.errors import UsageError
+from tppc.errors import TppcError, UsageError
 
 UPSTREAM = "https://dl.fbaipublicfiles.com/laser/WikiMatrix/v1"
 LICENCE = "CC-BY-SA-3.0"
@@ -34,6 +34,8 @@ def _location(request: Request, pair: Pair) -> str:
     name = file_name(pair)
     one_file = origin.endswith((".gz", ".tsv")) if is_url(origin) else Path(origin).is_file()
     if not one_file:
+        if not is_url(origin) and not Path(origin).is_dir():
+            raise TppcError(f"{origin}: no such file or folder; check --from ('sample' takes the package's samples)")
         return join(origin, name)
     if len(request.pairs) > 1:
         raise UsageError(
