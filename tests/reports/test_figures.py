@@ -100,3 +100,11 @@ def test_a_long_label_is_shortened_and_leaves_the_axes_room(character: str) -> N
 def test_the_description_states_the_numbers() -> None:
     svg = figures.lines("f", "t", [figures.Series("tpp", [10, 20], [2.0, 0.5])], "loss", marks=[20.0])
     assert "tpp goes from 2 at step 10 to 0.5 at step 20; steps with an alarm: 1." in svg
+
+
+def test_histograms_of_other_bins_compare() -> None:
+    """Even distributions over the same range stand equally high, whatever their bins, also where edges were rounded."""
+    wide = figures.density(np.array([0.0, 3.3333, 6.6667, 10.0]), np.array([30.0, 30.0, 30.0]))
+    narrow = figures.density(np.array([0.0, 2.5, 5.0, 7.5, 10.0]), np.full(4, 10.0))
+    assert np.allclose(wide, 0.1, atol=1e-5)
+    assert np.allclose(narrow, 0.1)

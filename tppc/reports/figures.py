@@ -151,8 +151,15 @@ def lines(
         return to_svg(figure, name, title, "; ".join(parts) + ".")
 
 
+def density(edges: Matrix, counts: Matrix) -> Matrix:
+    """Share by width of n bins between n + 1 edges: heights that compare between histograms of other bins."""
+    widths = np.diff(edges)
+    heights: Matrix = counts / counts.sum() / np.where(widths == 0, 1, widths)
+    return heights
+
+
 def histograms(name: str, title: str, bars: Sequence[Histogram], xlabel: str) -> str:
-    """Overlaid histograms as shares; bins of unequal width are divided by their width. The last 0.5% is cut off."""
+    """Overlaid histograms as densities; the last 0.5% is cut off."""
     parts, right, left = [], -np.inf, np.inf
     with theme():
         figure, axes = _axes(_SIZE)
@@ -161,9 +168,7 @@ def histograms(name: str, title: str, bars: Sequence[Histogram], xlabel: str) ->
             total = counts.sum()
             if total == 0:
                 continue
-            widths = np.diff(edges)
-            equal = np.allclose(widths, widths[0])
-            share = counts / total if equal else counts / total / np.where(widths == 0, 1, widths)
+            share = density(edges, counts)
             colour = SERIES[i % len(SERIES)]
             axes.stairs(share, edges, fill=True, color=colour, alpha=0.28)
             axes.stairs(share, edges, color=colour, linewidth=1.3, label=shortened(one.label))
@@ -172,7 +177,7 @@ def histograms(name: str, title: str, bars: Sequence[Histogram], xlabel: str) ->
             mode = int(np.argmax(share))
             common = f"{_number(edges[mode])} to {_number(edges[mode + 1])}"
             parts.append(f"{one.label}: {int(total):,} pairs, most often {common}")
-            axes.set_ylabel("share of pairs" if equal else "density")
+            axes.set_ylabel("density")
         if parts:
             # From zero where that wastes little of the width; a score between 1.0 and 1.3 gets the width to itself.
             axes.set_xlim(0.0 if 0 <= left < 0.4 * right else left, right)
