@@ -138,3 +138,18 @@ def test_help_has_an_example(command: list[str]) -> None:
     result = tppc(*command, "--help")
     assert result.returncode == 0
     assert command == ["build"] or b"Example: tppc " in result.stdout
+
+
+def test_version() -> None:
+    from tppc import __version__
+
+    assert tppc("--version").stdout.decode() == f"tppc {__version__}\n"
+    assert b"--debug" in tppc("--help").stdout
+
+
+def test_the_funnel_is_printed_in_the_order_of_the_steps(tmp_path: Path) -> None:
+    shown = tppc("build", "wikimatrix", "--pair", "en-hi", "--from", "sample", "--out", tmp_path).stdout.decode()
+    names = [line.split()[1] for line in shown.splitlines() if line.startswith("  - ")]
+    assert names[0] == "unreadable"
+    assert names[1:3] == ["empty", "mojibake"]
+    assert names[-2:] == ["duplicates", "language"]

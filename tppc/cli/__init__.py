@@ -5,6 +5,7 @@ top.
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -23,6 +24,24 @@ for _group in (build, corpora, manifests, train, evaluate, report, demo):
     _group.register(app)
 
 _INTERRUPTED = 130
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from tppc import __version__
+
+        typer.echo(f"tppc {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")] = False,
+) -> None:
+    """Options of every command; `main` takes `--debug` out of the arguments before they are parsed."""
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,9 +45,11 @@ def print_funnels(corpora: Sequence[Corpus], as_json: bool) -> None:
         funnel = corpus.manifest.funnel
         typer.echo(f"{corpus.name}  ->  {corpus.path}")
         _line("read", funnel.read)
-        for name, count in funnel.rejected.items():
-            _line(f"- {name}", count)
+        for name in _in_order(funnel.rejected):
+            _line(f"- {name}", funnel.rejected[name])
         _line("- duplicates", funnel.deduplicated)
+        if "language" in funnel.rejected:
+            _line("- language", funnel.rejected["language"])
         for name, count in funnel.dropped.items():
             _line(f"- {name}", count)
         for name, count in funnel.kept.items():
@@ -57,6 +59,15 @@ def print_funnels(corpora: Sequence[Corpus], as_json: bool) -> None:
         for name, count in corpus.manifest.source_counts.items():
             _line(f"({name})", count)
         typer.echo()
+
+
+def _in_order(reasons: Iterable[str]) -> list[str]:
+    """Reasons in the order in which rows meet them: reading, then the filters; language ID comes after dedup."""
+    from tppc.builders.filters import FILTERS
+
+    filters = [f.name for f in FILTERS]
+    asked = [name for name in reasons if name != "language"]
+    return sorted(asked, key=lambda name: (name in filters, filters.index(name) if name in filters else 0, name))
 
 
 def _line(name: str, count: int) -> None:
