@@ -46,9 +46,9 @@ def many_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clean_module, "_ROWS_PER_BUCKET", 900)
 
 
-def dirty_rows() -> list[tuple[object, ...]]:
+def dirty_rows(count: int = 3_000) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
-    for i, row in enumerate(matrix_rows(3_000)):
+    for i, row in enumerate(matrix_rows(count)):
         rows.append(row)
         if i % 7 == 0:
             rows.append((1.0, row[1].upper(), f"  {row[2]}"))  # an exact duplicate by key
@@ -85,7 +85,7 @@ def test_bytes_are_the_same_with_one_worker_and_with_two(
 
 
 def test_a_killed_build_goes_on_and_ends_in_the_same_bytes(wikimatrix: Callable[..., Path], tmp_path: Path) -> None:
-    folder = wikimatrix(dirty_rows() * 8)
+    folder = wikimatrix(dirty_rows(20_000))  # language ID takes long enough to be killed in
     (whole,) = build("wikimatrix", EN_HI, origin=str(folder), out=tmp_path / "whole")
     out = tmp_path / "out"
     command = [
@@ -309,8 +309,8 @@ def test_workers_do_not_outlive_a_killed_build(wikimatrix: Callable[..., Path], 
     killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def children() -> list[str]:
-        found = subprocess.run(["pgrep", "-P", str(killed.pid)], capture_output=True, text=True, check=False)
-        return found.stdout.split()
+        listed = Path(f"/proc/{killed.pid}/task/{killed.pid}/children")
+        return listed.read_text().split() if listed.exists() else []
 
     while len(children()) < 3 and killed.poll() is None:  # two workers and the resource tracker
         time.sleep(0.02)
