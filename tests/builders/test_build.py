@@ -329,7 +329,9 @@ def test_a_corpus_without_a_row_is_still_whole(wikimatrix: Callable[..., Path], 
     (corpus,) = build("wikimatrix", EN_HI, origin=str(wikimatrix([(1.1, "same", "same")])), out=tmp_path / "out")
     assert corpus.manifest.funnel.kept == {}
     assert verify(corpus.path) == []
-    assert "no row was kept" in (corpus.path / "README.md").read_text()
+    card = (corpus.path / "README.md").read_text()
+    assert "no row was kept" in card
+    assert "load_dataset" not in card  # it has no configuration to load
 
 
 def test_the_card_and_the_manifest_rebuild_the_corpus(wikimatrix: Callable[..., Path], tmp_path: Path) -> None:

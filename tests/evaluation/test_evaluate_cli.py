@@ -7,17 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
 import pytest
 import typer
+from factory import write_corpus
 from typer.testing import CliRunner
 
 from tppc.cli import evaluate as group
-from tppc.corpora.keys import order_keys, side_keys
-from tppc.corpora.manifest import Funnel, Manifest, write_manifest
-from tppc.corpora.schema import SCHEMA
-from tppc.corpora.shards import write_shards
 from tppc.encoders.load import Encoder, save_encoder
 from tppc.errors import TppcError, UsageError
 from tppc.evaluation.results import read_results
@@ -36,26 +31,8 @@ def encoder_folder(tiny: Encoder, tmp_path_factory: pytest.TempPathFactory) -> s
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus with a test split of 20 pairs."""
-    folder = tmp_path_factory.mktemp("corpus")
-    src = [f"good film {chr(97 + i)}" for i in range(20)]
-    tgt = [f"very bad {chr(97 + i)}" for i in range(20)]
-    order = np.argsort(order_keys(side_keys(src), side_keys(tgt)))
-    src, tgt = [src[i] for i in order], [tgt[i] for i in order]
-    columns = {
-        "src_lang": ["en"] * 20, "tgt_lang": ["hi"] * 20, "src_text": src, "tgt_text": tgt, "source": ["test"] * 20,
-        "src_key": side_keys(src).tolist(), "tgt_key": side_keys(tgt).tolist(),
-        "source_id": [str(i) for i in range(20)], "licence": ["CC0-1.0"] * 20,
-    }  # fmt: skip
-    table = pa.table([pa.array(columns.get(f.name, [None] * 20), f.type) for f in SCHEMA], schema=SCHEMA)
-    shards = write_shards([table], SCHEMA, folder, "data/en-hi", "test", 20)
-    manifest = Manifest(
-        name="test/en-hi", pair="en-hi", src_lang="en", tgt_lang="hi", source="test", command="", snapshots=[],
-        recipe={}, recipe_digest="0", versions={}, language_id={}, funnel=Funnel(read=20, kept={"test": 20}),
-        source_counts={}, shards=shards, licences={}, statistics={}, limits=[], files={}, build_digest="0",
-        created="2026-01-01T00:00:00Z",
-    )  # fmt: skip
-    write_manifest(manifest, folder)
-    return folder
+    pairs = [(f"good film {chr(97 + i)}", f"very bad {chr(97 + i)}") for i in range(20)]
+    return write_corpus(tmp_path_factory.mktemp("corpus"), {"test": pairs}, "test/en-hi")
 
 
 def run(*arguments: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tppc.builders.clean import bucket_bits, bucket_name, clean_task
+from tppc.builders.clean import bucket_bits, bucket_name, clean
 from tppc.builders.download import Fetched, is_url, public_url
 from tppc.builders.engine import Task, run_tasks, sweep, versions
 from tppc.builders.identify import identify
@@ -169,15 +169,15 @@ def _build(
     sizes = {name: sum(f.snapshot.bytes for f in fetched[name]) for name in missing}
     if workers is None:
         workers = (os.cpu_count() or 1) if max(sizes.values()) >= _POOL_FROM_BYTES else 1
-    resolved = recipe.resolved()
+    filters = recipe.filters.model_dump(mode="json")
     settings = recipe.language_id.model_dump()
     cleaned = run_tasks(
         [
             Task(
                 "clean",
-                clean_task,
-                {"partition": p, "recipe": resolved},
-                {"partition": p.identity, "recipe": resolved},
+                clean,
+                {"partition": p, "filters": filters},
+                {"partition": p.identity, "filters": filters},
             )
             for p in partitions
         ],

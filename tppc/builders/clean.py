@@ -15,7 +15,7 @@ import polars as pl
 
 from tppc.builders.filters import reason
 from tppc.builders.normalise import normalise
-from tppc.builders.recipe import Recipe
+from tppc.builders.recipe import FilterSettings
 from tppc.builders.rejects import Rejects
 from tppc.builders.sources import SOURCES
 from tppc.builders.sources.base import Partition, RawBatch
@@ -40,13 +40,13 @@ def bucket_range(bucket: int, bits: int) -> tuple[int, int]:
     return bucket * width, (bucket + 1) * width - 1
 
 
-def clean(folder: Path, partition: Partition, recipe: Recipe) -> None:
+def clean(folder: Path, partition: Partition, filters: dict[str, Any]) -> None:
     """Read a partition and write `<pair>/run-00000.parquet` ..., `<pair>/funnel.json`, `<pair>/rejects.tsv`.
 
     Raises `TppcError` where the partition holds nothing that its source could read: the wrong file, or an empty one.
     """
     outputs = {name: _PairOutput(folder / name) for name in partition.pairs}
-    settings = recipe.filters.by_name()
+    settings = FilterSettings.model_validate(filters).by_name()
     for batch in SOURCES[partition.source].read(partition):
         output = outputs[str(batch.pair)]
         output.refuse(batch)
@@ -139,8 +139,3 @@ def write_funnel(folder: Path, funnel: Funnel, counts: dict[str, int] | None = N
     """Write a task's funnel; `kept` counts under `train` until the hold-out is drawn."""
     value: dict[str, Any] = {"funnel": funnel.model_dump(), "counts": counts or {}}
     write_bytes(folder / "funnel.json", canonical_json(value))
-
-
-def clean_task(folder: Path, partition: Partition, recipe: dict[str, Any]) -> None:
-    """`clean` with a recipe as plain values, as the engine passes it."""
-    clean(folder, partition, Recipe.model_validate(recipe))

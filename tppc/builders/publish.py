@@ -7,7 +7,8 @@ from __future__ import annotations
 import gzip
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,21 +83,34 @@ def _rows(path: Path, source: Source, pair: Pair, held: pl.DataFrame) -> pl.Data
 
 def _write(found: Identified, source: Source, recipe: Recipe, folder: Path, command: str, made: bool) -> Manifest:
     held = draw_holdout(found.buckets, recipe.holdout)
+    schema = schema_of(source.name)
     statistics = {split: Statistics() for split in SPLITS}
+    aside: dict[str, list[pa.Table]] = {"dev": [], "test": []}  # as many rows as were asked for: kept in memory
     dropped, samples = 0, pl.DataFrame()
-    for path in found.buckets:
-        rows = _rows(path, source, found.pair, held)
-        for split, gathered in statistics.items():
-            gathered.add(rows.filter(pl.col("split") == split))
-        out = rows.filter(pl.col("split").is_null())
-        dropped += out.height
-        found.rejects.add_rows(out.with_columns(reason=pl.lit("holdout")))
-        if samples.height < 12:
-            samples = pl.concat(
-                [samples, rows.filter(pl.col("split") == "train").head(12 - samples.height)], how="diagonal"
-            )
+    with _attribution(folder, source) as credit:
+        for path in found.buckets:
+            rows = _rows(path, source, found.pair, held)
+            for split, part in _by_split(rows).items():
+                statistics[split].add(part)
+                if split in aside:
+                    aside[split].append(_table(part, schema))
+            out = rows.filter(pl.col("split").is_null())
+            dropped += out.height
+            found.rejects.add_rows(out.with_columns(reason=pl.lit("holdout")))
+            credit(rows.filter(pl.col("split").is_not_null()))
+            if samples.height < 12:
+                train = rows.filter(pl.col("split") == "train")
+                samples = pl.concat([samples, train.head(12 - samples.height)], how="diagonal")
     kept = {split: gathered.rows for split, gathered in statistics.items() if gathered.rows}
-    shards = _shards(found, source, folder, held, kept)
+
+    def train_rows() -> Iterator[pa.Table]:
+        for path in found.buckets:
+            yield _table(_rows(path, source, found.pair, held).filter(pl.col("split") == "train"), schema)
+
+    shards: list[Shard] = []
+    for split, count in kept.items():
+        tables = aside.get(split) or train_rows()
+        shards += write_shards(tables, schema, folder, f"data/{found.pair}", split, count)
     funnel = Funnel(
         read=found.funnel.read,
         rejected=found.funnel.rejected,
@@ -108,8 +122,6 @@ def _write(found: Identified, source: Source, recipe: Recipe, folder: Path, comm
     found.rejects.publish(folder)
     if held.height:
         _write_heldout(held, folder)
-    if source.needs_attribution:
-        _write_attribution(found, source, folder, held)
     fields: dict[str, Any] = {
         "name": f"{source.name}/{found.pair}",
         "pair": str(found.pair),
@@ -148,19 +160,14 @@ def _write(found: Identified, source: Source, recipe: Recipe, folder: Path, comm
     return manifest
 
 
-def _shards(found: Identified, source: Source, folder: Path, held: pl.DataFrame, kept: dict[str, int]) -> list[Shard]:
-    schema = schema_of(source.name)
+def _by_split(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Rows of each split that has some."""
+    parts = {split: rows.filter(pl.col("split") == split) for split in SPLITS}
+    return {split: part for split, part in parts.items() if part.height}
 
-    def tables(split: str) -> Iterator[pa.Table]:
-        for path in found.buckets:
-            rows = _rows(path, source, found.pair, held).filter(pl.col("split") == split)
-            if rows.height:
-                yield rows.select(schema.names).to_arrow().cast(schema)
 
-    shards: list[Shard] = []
-    for split, count in kept.items():
-        shards += write_shards(tables(split), schema, folder, f"data/{found.pair}", split, count)
-    return shards
+def _table(rows: pl.DataFrame, schema: pa.Schema) -> pa.Table:
+    return rows.select(schema.names).to_arrow().cast(schema)
 
 
 def _build_digest(snapshots: Sequence[Snapshot], recipe: Recipe, shards: Sequence[Shard]) -> str:
@@ -181,17 +188,22 @@ def _write_heldout(held: pl.DataFrame, folder: Path) -> None:
         held.sort("split", "src_key").write_parquet(temporary, compression_level=9)
 
 
-def _write_attribution(found: Identified, source: Source, folder: Path, held: pl.DataFrame) -> None:
-    """Authors of every kept row, in corpus order: source id, licence, authors."""
+@contextmanager
+def _attribution(folder: Path, source: Source) -> Iterator[Callable[[pl.DataFrame], None]]:
+    """Yield what writes the authors of kept rows, in corpus order: source id, licence, authors; else nothing."""
+    if not source.needs_attribution:
+        yield lambda rows: None
+        return
     with (
         complete_or_absent(folder / ATTRIBUTION) as temporary,
         temporary.open("wb") as raw,
         gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=9, mtime=0) as file,
     ):
         file.write(b"source_id\tlicence\tauthors\n")
-        for path in found.buckets:
-            rows = _rows(path, source, found.pair, held).filter(pl.col("split").is_not_null())
-            lines = rows.select(
-                pl.concat_str("source_id", "licence", pl.col("attribution").fill_null(""), separator="\t")
-            )
-            file.write("".join(f"{line}\n" for line in lines.to_series()).encode())
+
+        def write(rows: pl.DataFrame) -> None:
+            authors = pl.col("attribution").fill_null("")
+            lines = rows.select(pl.concat_str("source_id", "licence", authors, separator="\t")).to_series()
+            file.write("".join(f"{line}\n" for line in lines).encode())
+
+        yield write

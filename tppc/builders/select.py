@@ -58,8 +58,8 @@ def _lowest(buckets: Sequence[Path], count: int) -> list[_Candidate]:
     """
     best: dict[int, _Candidate] = {}
     for path in buckets:
-        rows = pl.read_parquet(path, columns=["src_key", "tgt_key", "order_key"])
-        for src, tgt, order in rows.iter_rows():
+        rows = pl.read_parquet(path, columns=["src_key", "tgt_key", "order_key"]).sort("order_key", "tgt_key")
+        for src, tgt, order in rows.unique("src_key", keep="first", maintain_order=True).iter_rows():
             candidate = _Candidate(draw(src, "holdout"), src, order, tgt)
             if src not in best or candidate < best[src]:
                 best[src] = candidate

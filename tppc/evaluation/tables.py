@@ -17,7 +17,6 @@ from tppc.evaluation.tasks import PRIMARY
 from tppc.evaluation.visible import visible, visible_json
 
 Format = Literal["text", "md", "csv", "json"]
-FORMATS: tuple[Format, ...] = ("text", "md", "csv", "json")
 _ONCE = -1  # stands for "no seed" where results are paired by seed
 
 

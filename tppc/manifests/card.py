@@ -36,7 +36,7 @@ def render_card(
         f"# {manifest.name}\n",
         f"{src.name}–{tgt.name} pairs from **{manifest.source}** ({about}): "
         f"{', '.join(f'{n:,} in {split}' for split, n in manifest.funnel.kept.items()) or 'no row was kept'}.\n",
-        f'```python\nimport datasets\npairs = datasets.load_dataset("PATH/OF/THIS/FOLDER", "{manifest.pair}")\n```\n',
+        _loading(manifest) if total else "",
         "## From the source to the rows\n",
         _funnel(manifest),
         "## Kept rows, for a look\n",
