@@ -16,6 +16,7 @@ from tppc.builders.filters.repetition import repeats
 from tppc.builders.lid import identify
 from tppc.builders.normalise import normalise
 from tppc.builders.recipe import Recipe, load_recipe
+from tppc.builders.sources import source_named
 from tppc.corpora.languages import parse_pair
 from tppc.errors import TppcError, UsageError
 
@@ -113,8 +114,13 @@ def test_recipes_refuse_what_they_do_not_know(tmp_path: Path) -> None:
         load_recipe(path.with_name("none.toml"))
     path.write_text("[filters.length]\nmax_chars = 30\n[holdout]\ndev = 7\n")
     recipe = load_recipe(path, holdout={"test": 5})
-    assert (recipe.resolved()["filters"]["length"]["max_chars"], recipe.holdout.dev, recipe.holdout.test) == (30, 0, 5)
-    assert recipe.digest() != Recipe().digest()
+    source = source_named("wikimatrix")
+    assert (recipe.resolved(source)["filters"]["length"]["max_chars"], recipe.holdout.dev, recipe.holdout.test) == (
+        30,
+        0,
+        5,
+    )
+    assert recipe.digest(source) != Recipe().digest(source)
 
 
 @given(st.text())

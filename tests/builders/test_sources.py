@@ -304,5 +304,5 @@ def test_schema_of_what_comes_out(dump: Path, tmp_path: Path) -> None:
     from tppc.corpora.schema import schema_of
 
     (corpus,) = build("wikidata", EN_HI, origin=str(dump), out=tmp_path / "out")
-    assert corpus.scan("train").collect().columns == schema_of("wikidata").names
+    assert corpus.scan("train").collect().columns == schema_of(corpus.manifest.extra_columns).names
     assert corpus.scan("train").collect_schema()["src_key"] == pl.Int64

@@ -1,4 +1,4 @@
-"""The main road of building: fetch -> clean -> merge -> identify -> select -> publish.
+"""The main road of building: fetch (-> split) -> clean -> merge -> identify -> select -> publish.
 
 Each step's tasks are pure functions over files, run by the engine; a killed build goes on where it stopped. The
 bytes of a corpus depend on snapshots, recipe and library versions alone.
@@ -26,8 +26,9 @@ from tppc.builders.progress import note
 from tppc.builders.publish import Identified, publish
 from tppc.builders.recipe import Recipe
 from tppc.builders.rejects import Rejects
-from tppc.builders.sources import SOURCES
+from tppc.builders.sources import plugin_digest, source_named
 from tppc.builders.sources.base import Partition, Request, Source
+from tppc.builders.split import parts_of, split
 from tppc.corpora.corpus import Corpus
 from tppc.corpora.languages import Pair, parse_pair
 from tppc.corpora.manifest import NAME, Funnel
@@ -67,7 +68,7 @@ def build(
     work = out / ".work" / entry.name
     work.mkdir(parents=True, exist_ok=True)
     with _only_one(work):
-        standing = {name: _stands(target, fetched[name], recipe) for name, target in targets.items()}
+        standing = {name: _stands(target, fetched[name], recipe.digest(entry)) for name, target in targets.items()}
         missing = [name for name in targets if not standing[name]]
         wanted = [p for p in partitions if any(name in missing for name in p.pairs)]
         if wanted:
@@ -93,13 +94,6 @@ def _only_one(work: Path) -> Iterator[None]:
         lock.release()
 
 
-def source_named(name: str) -> Source:
-    """Look up a source. Raises `UsageError` for one that does not exist."""
-    if name not in SOURCES:
-        raise UsageError(f"unknown source {name!r}: there are {', '.join(SOURCES)}")
-    return SOURCES[name]
-
-
 def _request(entry: Source, pairs: Sequence[Pair], origin: str | None, endpoint: str | None, recipe: Recipe) -> Request:
     if not pairs:
         raise UsageError("no language pair: give at least one, such as --pair en-hi")
@@ -111,10 +105,11 @@ def _request(entry: Source, pairs: Sequence[Pair], origin: str | None, endpoint:
     if origin == "sample":
         from tppc.samples import sample_root
 
-        folder = sample_root() / entry.name
-        origin = str(folder / "wikidata-sample.json.gz") if entry.name == "wikidata" else str(folder)
-    options = recipe.wikidata.model_dump() if entry.name == "wikidata" else {}
-    return Request(tuple(pairs), origin, endpoint, recipe.limit, options, given)
+        if entry.sample is None:
+            raise UsageError(f"{entry.name} has no sample inside the package; give a file or a URL with --from")
+        origin = str(sample_root() / entry.sample)
+    options = recipe.options(entry).model_dump(mode="json")
+    return Request(tuple(pairs), origin, endpoint, recipe.limit, options, recipe.pins, given)
 
 
 def _command(entry: Source, pair: str, request: Request) -> str:
@@ -134,14 +129,14 @@ def _refuse_strangers(target: Path) -> None:
         raise TppcError(f"{target}: holds files that are no finished corpus; remove it or choose another --out")
 
 
-def _stands(target: Path, files: Sequence[Fetched], recipe: Recipe) -> bool:
+def _stands(target: Path, files: Sequence[Fetched], recipe_digest: str) -> bool:
     """Whether this very corpus stands at `target`. Raises `TppcError` if another one does."""
     if not (target / NAME).is_file():
         return False
     have = Corpus(target).manifest
     same = (
         sorted(s.sha256 for s in have.snapshots) == sorted(f.snapshot.sha256 for f in files)
-        and have.recipe_digest == recipe.digest()
+        and have.recipe_digest == recipe_digest
         and have.versions == versions()
     )
     if not same:
@@ -171,13 +166,16 @@ def _build(
         workers = (os.cpu_count() or 1) if max(sizes.values()) >= _POOL_FROM_BYTES else 1
     filters = recipe.filters.model_dump(mode="json")
     settings = recipe.language_id.model_dump()
+    code = plugin_digest(entry.name)
+    if entry.split is not None:
+        partitions = _split(partitions, code, work)
     cleaned = run_tasks(
         [
             Task(
                 "clean",
                 clean,
                 {"partition": p, "filters": filters},
-                {"partition": p.identity, "filters": filters},
+                {"partition": p.identity, "filters": filters, "plugin": code},
             )
             for p in partitions
         ],
@@ -190,7 +188,7 @@ def _build(
             if name in parts:
                 parts[name].append(str(folder / name))
     # Known from the snapshot and the recipe alone, since `clean` is.
-    bits = {name: bucket_bits(sum(_funnel(Path(p))[0].kept["train"] for p in parts[name])) for name in missing}
+    bits = {name: bucket_bits(_readable(entry, name, parts[name], fetched[name]).kept["train"]) for name in missing}
     places = [(name, bucket) for name in missing for bucket in range(1 << bits[name])]
     merged = run_tasks(
         [
@@ -223,6 +221,28 @@ def _build(
         steps = ([Path(p) for p in parts[name]], [merged[i] for i in mine], [identified[i] for i in mine])
         found = _gather(parse_pair(name), steps, fetched[name])
         publish(found, entry, recipe, targets[name], _command(entry, name, request), made=request.given == "sample")
+
+
+def _split(partitions: Sequence[Partition], code: str | None, work: Path) -> list[Partition]:
+    """Cut partitions that must be read in order into smaller ones; a killed pass goes on where it was."""
+    tasks = [
+        Task("split", split, {"partition": p}, {"partition": p.identity, "plugin": code}, resumable=True)
+        for p in partitions
+    ]
+    return [part for folder in run_tasks(tasks, work, workers=1) for part in parts_of(folder)]
+
+
+def _readable(entry: Source, name: str, parts: Sequence[str], files: Sequence[Fetched]) -> Funnel:
+    """The funnel of `clean` for a pair.
+
+    Raises `TppcError` where its files hold nothing that the source could read: the wrong ones, or empty ones.
+    """
+    total = sum((_funnel(Path(p))[0] for p in parts), Funnel())
+    if total.read == total.rejected.get("unreadable", 0):
+        what = "no record at all" if total.read == 0 else f"no readable record among {total.read:,}"
+        paths = ", ".join(str(f.path) for f in files)
+        raise TppcError(f"{paths}: {what} of {entry.name} for {name}; check --from and --pair")
+    return total
 
 
 def _tail(path: str) -> str:

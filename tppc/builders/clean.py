@@ -17,12 +17,11 @@ from tppc.builders.filters import reason
 from tppc.builders.normalise import normalise
 from tppc.builders.recipe import FilterSettings
 from tppc.builders.rejects import Rejects
-from tppc.builders.sources import SOURCES
+from tppc.builders.sources import source_named
 from tppc.builders.sources.base import Partition, RawBatch
 from tppc.corpora.files import canonical_json, write_bytes
 from tppc.corpora.keys import order_keys, side_keys
 from tppc.corpora.manifest import Funnel
-from tppc.errors import TppcError
 
 _ROWS_PER_BUCKET = 50_000
 _RUN_ROWS = 100_000
@@ -41,13 +40,10 @@ def bucket_range(bucket: int, bits: int) -> tuple[int, int]:
 
 
 def clean(folder: Path, partition: Partition, filters: dict[str, Any]) -> None:
-    """Read a partition and write `<pair>/run-00000.parquet` ..., `<pair>/funnel.json`, `<pair>/rejects.tsv`.
-
-    Raises `TppcError` where the partition holds nothing that its source could read: the wrong file, or an empty one.
-    """
+    """Read a partition and write `<pair>/run-00000.parquet` ..., `<pair>/funnel.json`, `<pair>/rejects.tsv`."""
     outputs = {name: _PairOutput(folder / name) for name in partition.pairs}
     settings = FilterSettings.model_validate(filters).by_name()
-    for batch in SOURCES[partition.source].read(partition):
+    for batch in source_named(partition.source).read(partition):
         output = outputs[str(batch.pair)]
         output.refuse(batch)
         rows = batch.rows.with_columns(
@@ -57,11 +53,7 @@ def clean(folder: Path, partition: Partition, filters: dict[str, Any]) -> None:
         rows = with_keys(rows.with_columns(reason(settings, batch.pair)))
         output.reject(rows.filter(pl.col("reason").is_not_null()))
         output.keep(rows.filter(pl.col("reason").is_null()).drop("reason"))
-    for name, output in outputs.items():
-        if output.read == output.rejected.get("unreadable", 0):
-            what = "no record at all" if output.read == 0 else f"no readable record among {output.read:,}"
-            files = ", ".join(partition.files.values())
-            raise TppcError(f"{files}: {what} of {partition.source} for {name}; check --from and --pair")
+    for output in outputs.values():
         output.finish()
 
 
@@ -94,6 +86,8 @@ class _PairOutput:
         self.rejects.add_refused(batch.refused)
         for record in batch.refused:
             self.rejected[record.reason] = self.rejected.get(record.reason, 0) + 1
+        for name, value in batch.unlisted.items():
+            self.rejected[name] = self.rejected.get(name, 0) + value
         for name, value in batch.counts.items():
             self.counts[name] = self.counts.get(name, 0) + value
 

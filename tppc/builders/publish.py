@@ -83,7 +83,7 @@ def _rows(path: Path, source: Source, pair: Pair, held: pl.DataFrame) -> pl.Data
 
 def _write(found: Identified, source: Source, recipe: Recipe, folder: Path, command: str, made: bool) -> Manifest:
     held = draw_holdout(found.buckets, recipe.holdout)
-    schema = schema_of(source.name)
+    schema = schema_of(source.extra)
     statistics = {split: Statistics() for split in SPLITS}
     aside: dict[str, list[pa.Table]] = {"dev": [], "test": []}  # as many rows as were asked for: kept in memory
     dropped, samples = 0, pl.DataFrame()
@@ -128,10 +128,11 @@ def _write(found: Identified, source: Source, recipe: Recipe, folder: Path, comm
         "src_lang": found.pair.src,
         "tgt_lang": found.pair.tgt,
         "source": source.name,
+        "extra_columns": list(source.extra),
         "command": command,
         "snapshots": found.snapshots,
-        "recipe": recipe.resolved(),
-        "recipe_digest": recipe.digest(),
+        "recipe": recipe.resolved(source),
+        "recipe_digest": recipe.digest(source),
         "versions": versions(),
         "language_id": {"model": lid.MODEL, "sha256": lid.SHA256} if recipe.language_id.enabled else {},
         "funnel": funnel,
@@ -144,7 +145,7 @@ def _write(found: Identified, source: Source, recipe: Recipe, folder: Path, comm
             *source.limits,
             "Language ID and filters are automatic; the rejects show where they err.",
         ],
-        "build_digest": _build_digest(found.snapshots, recipe, shards),
+        "build_digest": _build_digest(found.snapshots, recipe.digest(source), shards),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     draft = Manifest(**fields, files={})
@@ -170,12 +171,12 @@ def _table(rows: pl.DataFrame, schema: pa.Schema) -> pa.Table:
     return rows.select(schema.names).to_arrow().cast(schema)
 
 
-def _build_digest(snapshots: Sequence[Snapshot], recipe: Recipe, shards: Sequence[Shard]) -> str:
+def _build_digest(snapshots: Sequence[Snapshot], recipe_digest: str, shards: Sequence[Shard]) -> str:
     """Digest of what decides the data: snapshots, recipe, versions, and the shards themselves. No time enters."""
     return sha256_of_value(
         {
             "snapshots": sorted(s.sha256 for s in snapshots),
-            "recipe": recipe.digest(),
+            "recipe": recipe_digest,
             "versions": versions(),
             "shards": [[s.path, s.sha256] for s in shards],
         }

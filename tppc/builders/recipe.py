@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from tppc.builders.filters import FILTERS
 from tppc.builders.filters.base import Settings
+from tppc.builders.sources import source_named, source_names
+from tppc.builders.sources.base import Options, Source
 from tppc.corpora.files import sha256_of_value
 from tppc.errors import TppcError, UsageError
 
@@ -46,14 +48,6 @@ class Holdout(_Part):
         return self.dev + self.test
 
 
-class WikidataText(_Part):
-    """Wikidata: items that only serve Wikimedia itself (disambiguation, category, template, list pages) are left
-    out.
-    """
-
-    exclude_internal: bool = True
-
-
 class _Filters(_Part):
     """Settings of every filter, by name."""
 
@@ -71,21 +65,45 @@ else:  # one field a filter, so that a new filter needs no change here
 
 
 class Recipe(_Part):
-    """`recipe.toml`. Unknown keys are errors."""
+    """`recipe.toml`. Unknown keys are errors.
+
+    A source's own settings are a table under its name (`[wikidata]`); a file may hold tables of several sources, and a
+    build takes that of its own. `pins` are SHA-256 digests by file name: another file is an error then. They do not
+    enter the digest, since they decide nothing that a matching file would not.
+    """
 
     filters: FilterSettings = Field(default_factory=FilterSettings)
     language_id: LanguageId = LanguageId()
     holdout: Holdout = Holdout()
-    wikidata: WikidataText = WikidataText()
     limit: int | None = Field(default=None, ge=1, description="stop after this many source records, in file order")
+    pins: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = Field(default_factory=dict)
+    sources: dict[str, dict[str, Any]] = Field(default_factory=dict, description="tables of sources, as given")
 
-    def resolved(self) -> dict[str, Any]:
+    def options(self, source: Source) -> Options:
+        """The settings of a source, defaults included. Raises `UsageError` for one that does not exist or fit."""
+        try:
+            return source.options.model_validate(self.sources.get(source.name, {}))
+        except ValidationError as error:
+            raise _misfit(source.name, error) from error
+
+    def resolved(self, source: Source) -> dict[str, Any]:
         """Every setting with its value, defaults included."""
-        return self.model_dump(mode="json")
+        value = self.model_dump(mode="json", exclude={"sources"})
+        if source.options.model_fields:
+            value[source.name] = self.options(source).model_dump(mode="json")
+        return value
 
-    def digest(self) -> str:
-        """SHA-256 of the resolved recipe."""
-        return sha256_of_value(self.resolved())
+    def digest(self, source: Source) -> str:
+        """SHA-256 of the resolved recipe without its pins."""
+        value = self.resolved(source)
+        del value["pins"]
+        return sha256_of_value(value)
+
+
+def _misfit(where: str, error: ValidationError) -> UsageError:
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"])) or "recipe"
+    return UsageError(f"{where}: {place}: {first['msg']}; `tppc build --dry-run` prints every setting")
 
 
 def _of_manifest(text: str) -> dict[str, Any]:
@@ -97,7 +115,8 @@ def load_recipe(path: Path | None, **overrides: Any) -> Recipe:
     """Read a recipe file (TOML, or the recipe of a `manifest.json`), or take the defaults, and lay flags over it.
 
     Args:
-        overrides: whole parts (`holdout=...`, `limit=...`); None leaves the file's value.
+        overrides: whole parts (`holdout=...`, `limit=...`), and settings of a source under its name
+        (`wikidata={"text": "label"}`), which join those of the file; None leaves the file's value.
 
     Raises `TppcError` for a file that cannot be read, `UsageError` for a setting that does not exist or does not fit.
     """
@@ -112,12 +131,20 @@ def load_recipe(path: Path | None, **overrides: Any) -> Recipe:
             raise TppcError(f"{path}: not valid TOML: {error}") from error
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise TppcError(f"{path}: no manifest with a recipe; give a manifest.json or a TOML file") from error
-    values.update({k: v for k, v in overrides.items() if v is not None})
+    names = source_names()
+    tables = {name: values.pop(name) for name in names if name in values}
+    for name, value in overrides.items():
+        if value is not None and name in names:
+            tables[name] = {**tables.get(name, {}), **value}
+        elif value is not None:
+            values[name] = value
+    where = str(path or "recipe")
+    if "sources" in values:
+        raise UsageError(f"{where}: sources: no such setting; the settings of a source are a table under its name")
     try:
-        return Recipe.model_validate(values)
+        recipe = Recipe.model_validate({**values, "sources": tables})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "recipe"
-        raise UsageError(
-            f"{path or 'recipe'}: {where}: {first['msg']}; `tppc build --dry-run` prints every setting"
-        ) from error
+        raise _misfit(where, error) from error
+    for name in tables:
+        recipe.options(source_named(name))
+    return recipe

@@ -83,6 +83,7 @@ class Manifest(_Model):
     src_lang: str
     tgt_lang: str
     source: str
+    extra_columns: list[tuple[str, str]] = Field(default=[], description="the source's own columns: name, type")
     command: str
     snapshots: list[Snapshot]
     recipe: dict[str, Any]

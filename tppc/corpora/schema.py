@@ -6,6 +6,8 @@ Strings are plain `string` in the Arrow schema and dictionary-*encoded* in Parqu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 SCHEMA = pa.schema(
@@ -29,31 +31,22 @@ SCHEMA = pa.schema(
     ]
 )
 
-# Extra columns of each source, after the common ones.
-EXTRA: dict[str, list[pa.Field]] = {
-    "wikidata": [
-        pa.field("label_from_mul", pa.string()),  # "src", "tgt" or null: which label came from `mul`
-        pa.field("instance_of", pa.string()),  # P31 ids, space separated
-    ],
-}
+# Types that a source may give to columns of its own.
+EXTRA_TYPES = {"string": pa.string(), "float": pa.float32(), "int64": pa.int64(), "bool": pa.bool_()}
 
-DICTIONARY_COLUMNS = [
-    "src_lang",
-    "tgt_lang",
-    "source",
-    "src_lid",
-    "tgt_lid",
-    "licence",
-    "attribution",
-    "label_from_mul",
-    "instance_of",
-]
+DICTIONARY_COLUMNS = ["src_lang", "tgt_lang", "source", "src_lid", "tgt_lid", "licence", "attribution"]
 SPLITS = ("train", "dev", "test")
 
 
-def schema_of(source: str) -> pa.Schema:
-    """The schema of a corpus from `source`: the common columns and the source's own."""
+def schema_of(extra: Iterable[tuple[str, str]]) -> pa.Schema:
+    """The schema of a corpus: the common columns, then the source's own, each a name and a key of `EXTRA_TYPES`."""
     schema = SCHEMA
-    for field in EXTRA.get(source, []):
-        schema = schema.append(field)
+    for name, kind in extra:
+        schema = schema.append(pa.field(name, EXTRA_TYPES[kind]))
     return schema
+
+
+def dictionary_columns(schema: pa.Schema) -> list[str]:
+    """Columns of a schema whose values repeat: those of the common ones that do, and all strings of a source's own."""
+    own = [name for name in schema.names[len(SCHEMA) :] if pa.types.is_string(schema.field(name).type)]
+    return [name for name in schema.names if name in DICTIONARY_COLUMNS or name in own]

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from tppc.corpora.files import complete_or_absent, sha256_of_file
 from tppc.corpora.manifest import Shard
-from tppc.corpora.schema import DICTIONARY_COLUMNS
+from tppc.corpora.schema import dictionary_columns
 
 ROWS_PER_SHARD = 1_000_000
 # 8,192 short pairs are about 1 MB: small enough that a trainer's window touches few groups, large enough that zstd
@@ -58,7 +58,7 @@ def write_shards(
                 schema,
                 compression="zstd",
                 compression_level=9,
-                use_dictionary=[c for c in DICTIONARY_COLUMNS if c in schema.names],
+                use_dictionary=dictionary_columns(schema),
                 write_statistics=True,
                 store_schema=False,
             ) as writer,

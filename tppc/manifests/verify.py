@@ -40,7 +40,7 @@ def verify(path: Path) -> list[str]:
     for split, rows in manifest.funnel.kept.items():
         if manifest.rows(split) != rows:
             faults.append(f"{path}: the funnel keeps {rows} rows in {split}, the shards hold {manifest.rows(split)}")
-    schema = schema_of(manifest.source)
+    schema = schema_of(manifest.extra_columns)
     for shard in manifest.shards:
         faults += _shard_faults(path, shard, schema)
     return faults

@@ -1,21 +1,23 @@
 """What a source is: it says which files it needs, cuts them into partitions, and reads a partition into raw rows.
 
-A new source is one file that ends with a `SOURCE = Source(...)`, and one line in `tppc.builders.sources`.
+A new source is one file that ends with a `SOURCE = Source(...)`: inside tppc it has a line in
+`tppc.builders.sources`, in another package an entry point of the group `tppc.sources`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from pydantic import BaseModel, ConfigDict
 
 from tppc.builders.download import Fetched
 from tppc.corpora.languages import Pair
 
-# Columns of a raw batch; a source may add those that `corpora.schema.EXTRA` lists for it.
+# Columns of a raw batch; a source may add those that its `extra` lists.
 RAW = {
     "src_text": pl.String,
     "tgt_text": pl.String,
@@ -48,12 +50,17 @@ def unreadable(source_id: str, detail: str, raw: bytes) -> Refused:
 
 @dataclass
 class RawBatch:
-    """Rows of one pair as the source has them, before normalisation, and what could not become a row."""
+    """Rows of one pair as the source has them, before normalisation, and what could not become a row.
+
+    `refused` are records that people may want to see; `unlisted` counts, by reason, those that are not among them (a
+    dump holds millions that lack one label). `counts` says what the source holds, in its own terms.
+    """
 
     pair: Pair
     rows: pl.DataFrame
     refused: list[Refused] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    unlisted: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,13 +101,31 @@ class Request:
     origin: str | None
     endpoint: str | None
     limit: int | None
-    options: dict[str, Any]
+    options: dict[str, Any]  # the source's own settings, resolved
+    pins: dict[str, str] = field(default_factory=dict)  # the recipe's SHA-256 by file name
     given: str | None = None  # `origin` in the user's word: `sample`, where `origin` is a folder of the package
+
+
+class Options(BaseModel):
+    """A source's own settings: its table in the recipe, `[<name of the source>]`. Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
 class Source:
-    """One source. `fetch` brings the files and cuts them into partitions; `read` turns a partition into raw rows."""
+    """One source. `fetch` brings the files and cuts them into partitions; `read` turns a partition into raw rows.
+
+    Attributes:
+        about, pairs, size, cadence: for people: what it is, for which pairs, how large, how often it changes.
+        files: what is fetched for a pair, relative to `upstream`; empty where that is not known before asking.
+        options: the model of its settings. extra: its own columns and their types (`corpora.schema.EXTRA_TYPES`).
+        sample: where its sample lies inside the package's `samples`, None where there is none.
+        split: for a partition that must be read in order and is too large for one go: `split(folder, partition)` reads
+        it, leaves partitions of its own below `folder` and returns them. It may be killed and called again with
+        the same folder, and then goes on where it was.
+        needs_attribution: whether `ATTRIBUTION.tsv.gz` is written.
+    """
 
     name: str
     upstream: str
@@ -110,6 +135,14 @@ class Source:
     limits: tuple[str, ...]
     fetch: Callable[[Request], tuple[list[Partition], dict[str, list[Fetched]]]]
     read: Callable[[Partition], Iterator[RawBatch]]
+    pairs: str = "any"
+    size: str = "unknown"
+    cadence: str = "unknown"
+    files: Callable[[Pair], Sequence[str]] = lambda pair: ()
+    options: type[Options] = Options
+    extra: tuple[tuple[str, str], ...] = ()
+    sample: str | None = None
+    split: Callable[[Path, Partition], list[Partition]] | None = None
     needs_attribution: bool = False
 
 

@@ -208,5 +208,10 @@ SOURCE = Source(
     ),
     fetch=_fetch,
     read=_read,
+    pairs="any two of about 420 languages",
+    size="11K-220K pairs a language pair",
+    cadence="weekly",
+    files=lambda pair: list(files(pair).values()),
+    sample="tatoeba",
     needs_attribution=True,
 )
