@@ -8,7 +8,7 @@ PIP_ARGS ?=
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test chaos test-network lint bench clean
 
 setup: $(VENV)/.installed
 
@@ -23,6 +23,16 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The tests that kill processes, with many kills and a dump of realistic size: about an hour.
+KILLS ?= 50
+ENTITIES ?= 200000
+chaos: setup
+	TPPC_CHAOS_KILLS=$(KILLS) TPPC_CHAOS_ENTITIES=$(ENTITIES) $(BIN)/python -m pytest -m chaos --timeout=7200 -v
+
+# Asks the true upstream for one small file of each source.
+test-network: setup
+	$(BIN)/python -m pytest tests/integration/test_network.py -rs
 
 lint: setup
 	$(BIN)/ruff check .

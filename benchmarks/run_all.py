@@ -6,7 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPTS = ("startup.py", "cleaning.py", "build_scale.py", "transfer.py")
+SCRIPTS = (
+    "startup.py",
+    "cleaning.py",
+    "wikimatrix_read.py",
+    "build_scale.py",
+    "transfer.py",
+    "verify_speed.py",
+    "diff_memory.py",
+)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from tppc.corpora.files import sha256_of_value
 from tppc.corpora.keys import side_keys
-from tppc.corpora.manifest import Funnel, Manifest, Snapshot, write_manifest
+from tppc.corpora.manifest import Funnel, Manifest, Snapshot, SourceFacts, write_manifest
 from tppc.corpora.schema import SCHEMA
 from tppc.corpora.shards import write_shards
 
@@ -83,9 +83,8 @@ def make_corpus(folder: Path, lang: str = "hi", train: int = 40, test: int = 20,
     src[: len(HOSTILE)] = HOSTILE
     tgt[:2] = [IMAGE, SCRIPT]
     held_src, held_tgt = texts(lang, test, first=10_000)
-    prefix = f"data/en-{lang}"
-    shards = write_shards([_table(src, tgt, lang, 1)], SCHEMA, folder, prefix, "train", train)
-    shards += write_shards([_table(held_src, held_tgt, lang, 10_001)], SCHEMA, folder, prefix, "test", test)
+    shards = write_shards([_table(src, tgt, lang, 1)], SCHEMA, folder, f"en-{lang}", "train", train)
+    shards += write_shards([_table(held_src, held_tgt, lang, 10_001)], SCHEMA, folder, f"en-{lang}", "test", test)
     rows = [
         {"reason": "markup", "source_id": "7", "src_text": SCRIPT, "tgt_text": OVERRIDE, "raw": None, "detail": IMAGE},
         {"reason": "unreadable", "source_id": "8", "src_text": None, "tgt_text": None, "detail": "two columns",
@@ -102,14 +101,17 @@ def make_corpus(folder: Path, lang: str = "hi", train: int = 40, test: int = 20,
         dropped={"holdout": 3}, kept=kept,
     )  # fmt: skip
     manifest = Manifest(
-        name=f"wikimatrix/en-{lang}", pair=f"en-{lang}", src_lang="en", tgt_lang=lang, source="wikimatrix",
+        name=f"wikimatrix/en-{lang}", pairs=[f"en-{lang}"],
+        sources={"wikimatrix": SourceFacts(about="made", citation="None.", funnel=funnel)},
         command=f"tppc build wikimatrix --pair en-{lang} --holdout test={test}",
         snapshots=[Snapshot(name=f"WikiMatrix.en-{lang}.tsv.gz", url="https://example.org/" + IMAGE, bytes=1234,
                             sha256="ab" * 32, retrieved="2024-05-01T00:00:00Z")],
         recipe={}, recipe_digest="0" * 64, versions={"tppc": "0.1.0"}, language_id={"model": "lid.176.ftz"},
         funnel=funnel, source_counts={"rows": train + test + 62, SCRIPT: 1}, shards=shards,
         licences={"CC-BY-SA-4.0": train + test},
-        statistics={"train": _statistics(src, tgt, lang), "test": _statistics(held_src, held_tgt, lang)},
+        statistics={
+            f"en-{lang}": {"train": _statistics(src, tgt, lang), "test": _statistics(held_src, held_tgt, lang)}
+        },
         limits=["Made for tests."], files={}, build_digest=sha256_of_value([src, tgt]), created="2024-05-01T00:00:00Z",
     )  # fmt: skip
     write_manifest(manifest, folder)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tppc.builders.build import build as build
+    from tppc.builders.rebuild import rebuild as rebuild
     from tppc.builders.recipe import load_recipe as load_recipe
     from tppc.corpora.corpus import Corpus as Corpus
     from tppc.corpora.languages import parse_pair as parse_pair
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from tppc.encoders.embed import embed as embed
     from tppc.encoders.load import load_encoder as load_encoder
     from tppc.evaluation.protocol import evaluate as evaluate
+    from tppc.manifests.publication import publish as publish
+    from tppc.manifests.pull import pull as pull
     from tppc.reports.report import write_report as write_report
     from tppc.training.config import load_config as load_config
     from tppc.training.trainer import train as train
@@ -27,6 +30,7 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "build": "tppc.builders.build",
+    "rebuild": "tppc.builders.rebuild",
     "load_recipe": "tppc.builders.recipe",
     "Corpus": "tppc.corpora.corpus",
     "parse_pair": "tppc.corpora.languages",
@@ -34,6 +38,8 @@ _WHERE = {
     "embed": "tppc.encoders.embed",
     "load_encoder": "tppc.encoders.load",
     "evaluate": "tppc.evaluation.protocol",
+    "publish": "tppc.manifests.publication",
+    "pull": "tppc.manifests.pull",
     "write_report": "tppc.reports.report",
     "load_config": "tppc.training.config",
     "train": "tppc.training.trainer",

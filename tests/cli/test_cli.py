@@ -34,7 +34,7 @@ def matrix(tmp_path: Path) -> Path:
         (["build", "wikidata", "--pair", "en-hi", "--from", "nowhere.json"], 1, "nowhere.json: no such file"),
         (["build", "tatoeba", "--pair", "en-hi", "--holdout", "dev:3"], 2, "write dev=N,test=N"),
         (["build", "tatoeba", "--pair", "en-hi", "--recipe", "none.toml"], 1, "none.toml: cannot read the recipe"),
-        (["build", "wikimatrix"], 2, "Missing option '--pair'"),
+        (["build", "wikimatrix"], 2, "no language pair: give at least one"),
         (["build", "nosuch", "--pair", "en-hi"], 2, "No such command"),
         (["corpora", "show", "nowhere"], 1, "nowhere: no such folder"),
         (["manifests", "show", "."], 1, "no manifest.json, so this is no finished corpus"),
@@ -153,3 +153,15 @@ def test_the_funnel_is_printed_in_the_order_of_the_steps(tmp_path: Path) -> None
     assert names[0] == "unreadable"
     assert names[1:3] == ["empty", "mojibake"]
     assert names[-2:] == ["duplicates", "language"]
+
+
+def test_a_dry_run_prints_no_secret_and_asks_no_catalogue(tmp_path: Path) -> None:
+    done = tppc(
+        "build", "tatoeba", "--pair", "en-hi", "--from", "https://user:secret@example.org/m?sig=secret", "--dry-run"
+    )
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["from"] == "https://example.org/m"
+    assert b"secret" not in done.stdout + done.stderr
+    done = tppc("build", "opus", "--list", "--pair", "en-hi", "--dry-run")
+    assert done.returncode == 2
+    assert b"give it without --dry-run" in done.stderr

@@ -6,6 +6,7 @@ import unicodedata
 
 import numpy as np
 import pytest
+import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,6 +54,12 @@ def test_order_keys_depend_on_the_pair_alone(pairs: list[tuple[int, int]]) -> No
     together = order_keys(src, tgt)
     one_by_one = [order_keys(src[i : i + 1], tgt[i : i + 1])[0] for i in range(len(pairs))]
     assert together.tolist() == one_by_one
+
+
+@given(st.lists(st.tuples(st.binary(min_size=8, max_size=8), st.binary(min_size=8, max_size=8)), max_size=20))
+def test_order_keys_are_xxh3_of_the_two_keys(pairs: list[tuple[bytes, bytes]]) -> None:
+    src, tgt = (np.frombuffer(b"".join(side), dtype="<i8") for side in zip(*pairs, strict=True)) if pairs else ([], [])
+    assert order_keys(src, tgt).tolist() == [xxhash.xxh3_64_intdigest(a + b) for a, b in pairs]
 
 
 def test_keys_are_the_published_ones() -> None:

@@ -29,18 +29,18 @@ def test_bytes_do_not_depend_on_how_rows_arrive(
     digests = []
     for size in (2_500, 7, 999):
         pieces = (table.slice(i, size) for i in range(0, 2_500, size))
-        digests.append([s.sha256 for s in write_shards(pieces, SCHEMA, tmp_path / str(size), "data", "train", 2_500)])
+        digests.append([s.sha256 for s in write_shards(pieces, SCHEMA, tmp_path / str(size), "en-hi", "train", 2_500)])
     assert digests[0] == digests[1] == digests[2]
-    files = sorted(p.name for p in (tmp_path / "7" / "data").iterdir())
+    files = sorted(p.name for p in (tmp_path / "7" / "data" / "en-hi").iterdir())
     assert files == [f"train-{i:05d}-of-00003.parquet" for i in range(3)]
-    groups = pq.read_metadata(tmp_path / "7" / "data" / files[0])
+    groups = pq.read_metadata(tmp_path / "7" / "data" / "en-hi" / files[0])
     assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == [300, 300, 300, 100]
-    read = pa.concat_tables(pq.read_table(tmp_path / "7" / "data" / name) for name in files)
+    read = pa.concat_tables(pq.read_table(tmp_path / "7" / "data" / "en-hi" / name) for name in files)
     assert read.equals(table)
 
 
 def test_no_rows_give_no_shard(tmp_path: Path) -> None:
-    assert write_shards(iter(()), SCHEMA, tmp_path, "data", "dev", 0) == []
+    assert write_shards(iter(()), SCHEMA, tmp_path, "en-hi", "dev", 0) == []
     assert list(tmp_path.iterdir()) == []
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from factory import write_corpus
+from factory import write_corpus, write_mixture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tppc.corpora import shards
 from tppc.corpora.corpus import Corpus
+from tppc.corpora.languages import Pair
 from tppc.corpora.stream import PairBatch, PairStream
 from tppc.errors import TppcError, UsageError
 
@@ -143,3 +144,47 @@ def test_a_damaged_shard_and_an_unfinished_folder_are_named(tmp_path: Path) -> N
     (folder / "manifest.json").unlink()
     with pytest.raises(TppcError, match=r"no manifest\.json, so this is no finished corpus"):
         Corpus(folder)
+
+
+@pytest.fixture(scope="module")
+def mixture(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """A mixture of 900 pairs en-hi, 300 en-ja and 5 ja-hi, in row groups of 100; en-hi alone has a test split."""
+    folder = tmp_path_factory.mktemp("mixture")
+    patch = pytest.MonkeyPatch()
+    patch.setattr(shards, "ROWS_PER_GROUP", 100)
+    splits = {p: {"train": pairs(n, f"{p}:")} for p, n in (("en-hi", 900), ("en-ja", 300), ("ja-hi", 5))}
+    made = write_mixture(folder / "m", {**splits, "en-hi": {**splits["en-hi"], "test": pairs(20, "test:")}})
+    patch.undo()
+    return Corpus(made)
+
+
+def test_every_window_of_a_mixture_holds_its_language_pairs_as_the_whole_does(mixture: Corpus) -> None:
+    stream = PairStream([mixture], batch_size=30, seed=2, window=4)
+    for window in range(9):
+        found = Counter(t.split(":")[0] for t in texts([stream.batch(window * 4 + i) for i in range(4)]))
+        assert abs(found["en-hi"] - 120 * 900 / 1205) <= 2
+        assert abs(found["en-ja"] - 120 * 300 / 1205) <= 2
+    batches = [stream.batch(s) for s in range(-(-2 * 1205 // 30))]
+    assert sum(len(set(b.tgt_lang)) > 1 for b in batches) > 0.9 * len(batches)
+    order = texts(batches)
+    assert len(set(order[:1205])) == len(set(order[1205:2410])) == 1205
+    for batch in batches:
+        for src, code in zip(batch.src_text, batch.tgt_lang, strict=True):
+            assert src.split(":")[0].endswith(code)
+
+
+def test_a_mixture_keeps_its_weight_beside_other_corpora(mixture: Corpus, corpora: list[Corpus]) -> None:
+    stream = PairStream([mixture, corpora[2]], batch_size=60, seed=5, weights=[3, 1], window=4)
+    found = Counter(t.split(":")[0] for s in range(8) for t in stream.batch(s).src_text)
+    assert found["c17"] == 120
+    assert abs(found["en-hi"] - 360 * 900 / 1205) <= 2
+    assert PairStream([mixture], batch_size=8, seed=0, split="test").rows == 20
+
+
+def test_one_pair_of_a_mixture_is_asked_for_by_name(mixture: Corpus) -> None:
+    assert [str(p) for p in mixture.pairs] == ["en-hi", "en-ja", "ja-hi"]
+    with pytest.raises(TppcError, match=r"several pairs \(en-hi, en-ja, ja-hi\), but here one is needed"):
+        _ = mixture.pair
+    assert mixture.scan("train", Pair("en", "ja")).collect().height == 300
+    with pytest.raises(TppcError, match="no test split of en-ja"):
+        mixture.shards("test", Pair("en", "ja"))

@@ -1,8 +1,6 @@
 """The report in a real browser: nothing fetched, nothing run, hostile text shown as text, no sideways scrolling."""
 
 import functools
-import os
-import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import CLEAN, open_page, signs
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "reports"))
 from report_inputs import (
@@ -28,35 +27,6 @@ from report_inputs import (
 from tppc.reports.report import write_report
 
 pytestmark = pytest.mark.browser
-# Runs before anything of the page: the page itself has no script that could count what its policy refused.
-_WATCH = "window.refused=[];document.addEventListener('securitypolicyviolation',e=>window.refused.push(e.blockedURI))"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Headless Chromium; skips where there is none, fails instead under TPPC_REQUIRE_BROWSER=1."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    chromium = next((found for name in names if (found := shutil.which(name))), None)
-    driver = shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        missing = "Chromium" if chromium is None else "chromedriver"
-        reason = f"no {missing} on PATH (install chromium and chromium-driver)"
-        if os.environ.get("TPPC_REQUIRE_BROWSER") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    from selenium import webdriver
-    from selenium.webdriver.chrome.options import Options
-    from selenium.webdriver.chrome.service import Service
-
-    options = Options()
-    options.binary_location = chromium
-    # Containers give no user namespaces and little shared memory; the page under test is our own.
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options=options, service=Service(driver)) as chrome:
-        chrome.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": _WATCH})
-        yield chrome
 
 
 @pytest.fixture(scope="module")
@@ -91,47 +61,27 @@ def served(page: Path) -> Iterator[tuple[str, list[str]]]:
         server.server_close()
 
 
-def _open(browser: Any, page: Path | str, width: int = 1280) -> None:
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    browser.get(page if isinstance(page, str) else page.as_uri())
-    browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
-
-
-def _signs(browser: Any) -> dict[str, Any]:
-    """What a page that ran or fetched something would leave behind."""
-    return {
-        "console": browser.get_log("browser"),
-        "fetched": browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)"),
-        "refused": browser.execute_script("return window.refused"),
-        "pwned": browser.execute_script("return typeof window.pwned"),
-    }
-
-
-_CLEAN = {"console": [], "fetched": [], "refused": [], "pwned": "undefined"}
-
-
 def test_the_page_runs_nothing_fetches_nothing_and_reports_no_error(browser: Any, page: Path) -> None:
-    _open(browser, page)
-    assert _signs(browser) == _CLEAN
+    open_page(browser, page)
+    assert signs(browser) == CLEAN
     assert browser.execute_script("return document.scripts.length + document.images.length") == 0
 
 
 def test_a_server_is_asked_for_the_page_and_nothing_else(browser: Any, served: tuple[str, list[str]]) -> None:
     address, asked = served
-    _open(browser, f"{address}/report.html")
-    assert _signs(browser) == _CLEAN
+    open_page(browser, f"{address}/report.html")
+    assert signs(browser) == CLEAN
     assert asked == ["/report.html"]
 
 
 def test_the_signs_would_show_an_attack(browser: Any, page: Path, served: tuple[str, list[str]]) -> None:
     address, asked = served
     page.with_name("bad.html").write_text(f"<!DOCTYPE html><title>x</title>{SCRIPT}<img src='missing.png'>")
-    _open(browser, f"{address}/bad.html")
-    signs = _signs(browser)
-    assert signs["pwned"] == "number"
-    assert f"{address}/missing.png" in signs["fetched"]
-    assert signs["console"]
+    open_page(browser, f"{address}/bad.html")
+    found = signs(browser)
+    assert found["pwned"] == "number"
+    assert f"{address}/missing.png" in found["fetched"]
+    assert found["console"]
     assert "/missing.png" in asked
 
 
@@ -139,14 +89,14 @@ def test_the_policy_would_stop_what_escaping_missed(browser: Any, page: Path, tm
     broken = tmp_path / "broken.html"
     attack = f"{SCRIPT}<img src='https://example.org/x.png'>"
     broken.write_text(page.read_text("utf-8").replace("<main", f"{attack}<main"), "utf-8")
-    _open(browser, broken)
-    signs = _signs(browser)
-    assert signs["pwned"] == "undefined"
-    assert "inline" in signs["refused"]
+    open_page(browser, broken)
+    found = signs(browser)
+    assert found["pwned"] == "undefined"
+    assert "inline" in found["refused"]
 
 
 def test_hostile_text_is_there_to_read(browser: Any, page: Path) -> None:
-    _open(browser, page)
+    open_page(browser, page)
     text = browser.execute_script("return document.body.innerText")
     for hostile in (SCRIPT, IMAGE, STYLE, "abc⟨U+202E⟩gnp.exe", "{{ 7*7 }} {% raw %}"):
         assert hostile in text
@@ -154,7 +104,7 @@ def test_hostile_text_is_there_to_read(browser: Any, page: Path) -> None:
 
 
 def test_sections_headings_and_figures_have_names(browser: Any, page: Path) -> None:
-    _open(browser, page)
+    open_page(browser, page)
     sections = browser.execute_script("return [...document.querySelectorAll('main > section')].map(s => s.id)")
     assert set(sections) == {"summary", "results", "geometry", "training", "corpora"}
     nameless = """return [...document.querySelectorAll('svg')].filter(s =>
@@ -167,7 +117,7 @@ def test_sections_headings_and_figures_have_names(browser: Any, page: Path) -> N
 
 @pytest.mark.parametrize("width", [390, 768, 1280])
 def test_the_page_fits_without_sideways_scrolling(browser: Any, page: Path, width: int) -> None:
-    _open(browser, page, width)
+    open_page(browser, page, width)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
 
 
@@ -176,7 +126,7 @@ def test_the_dark_scheme_turns_page_and_figures_light_on_dark(browser: Any, page
         browser.execute_cdp_cmd(
             "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
         )
-        _open(browser, page)
+        open_page(browser, page)
         first = "s => s.match(/\\d+/g).slice(0, 3).reduce((a, b) => a + +b, 0)"
         back = browser.execute_script(f"return ({first})(getComputedStyle(document.body).backgroundColor)")
         text = browser.execute_script(f"return ({first})(getComputedStyle(document.querySelector('svg text')).fill)")

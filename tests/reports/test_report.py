@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from factory import described_mixture
 from report_inputs import (
     IMAGE,
     SCRIPT,
@@ -223,3 +224,12 @@ def test_the_command_imports_nothing_heavy_until_it_runs() -> None:
     code = f"import sys, tppc.cli.report; sys.exit(bool({heavy} & set(sys.modules)))"
     root = Path(__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=root).returncode == 0
+
+
+def test_a_mixture_of_several_pairs_is_shown_whole(tmp_path: Path) -> None:
+    corpus = described_mixture(tmp_path / "mixture")
+    page = _page(tmp_path, corpus.path)
+    assert "2 pairs: English and Hindi; English and Japanese" in page
+    assert "<td>en-hi, en-ja</td><td>one, two</td>" in page
+    found = held_out(corpus)
+    assert found is None  # a single held-out row is too few to measure anything

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cipher import cipher_pairs
-from factory import write_corpus
+from factory import described_mixture, write_corpus
 
 from tppc.corpora.corpus import Corpus
 from tppc.encoders.embed import embed
@@ -232,3 +232,9 @@ def test_a_pretrained_folder_is_trained_with_its_own_pooling(cipher: Path, learn
     settings = json.loads((summary.encoder / "tppc_encoder.json").read_text())
     assert settings["pooling"] == "mean"
     assert summary.last["batch_p_at_1"] > 0.8
+
+
+def test_the_card_of_an_encoder_names_all_pairs_of_a_mixture(tmp_path: Path) -> None:
+    card = model_card(load_config(None, {"corpora": ["a"]}), [described_mixture(tmp_path / "mixture")], "mean", {})
+    assert "| made/mixture | 1.0.0 | en-hi, en-ja | 5 | CC0-1.0 |" in card
+    assert "- en\n- hi\n- ja\n" in card

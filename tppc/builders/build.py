@@ -10,15 +10,16 @@ import json
 import os
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from tppc.builders.clean import bucket_bits, bucket_name, clean
-from tppc.builders.download import Fetched, is_url, public_url
+from tppc.builders.download import Fetched, check_pins, is_url, public_url, refuse_other_schemes
 from tppc.builders.engine import Task, run_tasks, sweep, versions
 from tppc.builders.identify import identify
 from tppc.builders.merge import merge
@@ -29,7 +30,7 @@ from tppc.builders.rejects import Rejects
 from tppc.builders.sources import plugin_digest, source_named
 from tppc.builders.sources.base import Partition, Request, Source
 from tppc.builders.split import parts_of, split
-from tppc.corpora.corpus import Corpus
+from tppc.corpora.corpus import Corpus, outside_of_corpora
 from tppc.corpora.languages import Pair, parse_pair
 from tppc.corpora.manifest import NAME, Funnel
 from tppc.errors import TppcError, UsageError
@@ -40,19 +41,25 @@ _POOL_FROM_BYTES = 4 << 20
 
 def build(
     source: str,
-    pairs: Sequence[Pair],
+    pairs: Sequence[Pair] | None,
     *,
     origin: str | None = None,
+    companion: str | None = None,
     endpoint: str | None = None,
     out: Path = Path("corpora"),
     recipe: Recipe | None = None,
+    pins: Mapping[str, str] | None = None,
     workers: int | None = None,
 ) -> list[Corpus]:
-    """Build the corpora of some pairs from one source, each at `<out>/<source>/<pair>`.
+    """Build the corpora of some pairs from one source, each at `<out>/<source>/<pair>`; a source that holds many
+    corpora (OPUS) has a folder for each: `<out>/opus/Books/<pair>`.
 
     Args:
+        pairs: None for all pairs that the source has in one place (wikimatrix: `--all-pairs`).
         origin: `--from`: None for the true upstream, `sample` for the snapshots inside the package, a mirror root,
         a file, a URL.
+        companion: the second of two line-aligned files (bitext only).
+        pins: more pins than the recipe's own, which the manifest does not tell (`tppc rebuild`).
         endpoint: a SPARQL endpoint (wikidata only). workers: processes; None chooses by the size of the snapshot.
 
     A corpus that stands already with the same snapshots, recipe and versions is left as it is. Raises `TppcError`
@@ -60,11 +67,16 @@ def build(
     """
     recipe = recipe or Recipe()
     entry = source_named(source)
-    request = _request(entry, pairs, origin, endpoint, recipe)
-    targets = {str(pair): out / entry.name / str(pair) for pair in pairs}
+    request = _request(entry, pairs, recipe, origin=origin, companion=companion, endpoint=endpoint)
+    request = replace(request, pins={**request.pins, **(pins or {})})
+    if entry.settle is not None:
+        recipe = recipe.settled(entry, entry.settle(request))
+        request = replace(request, options=recipe.options(entry).model_dump(mode="json"))
+    targets = {str(pair): out / entry.corpus_name(request.options, pair) for pair in request.pairs}
     for target in targets.values():
         _refuse_strangers(target)
     partitions, fetched = entry.fetch(request)
+    check_pins([file for files in fetched.values() for file in files], request.pins)
     work = out / ".work" / entry.name
     work.mkdir(parents=True, exist_ok=True)
     with _only_one(work):
@@ -76,6 +88,19 @@ def build(
             _build(entry, wanted, missing, fetched, recipe, targets, work=work, workers=workers, request=request)
             shutil.rmtree(work)
     return [Corpus(target) for target in targets.values()]
+
+
+def catalogue(
+    source: str, pairs: Sequence[Pair], *, origin: str | None = None, recipe: Recipe | None = None
+) -> list[dict[str, Any]]:
+    """What a source that holds many corpora has for some pairs: corpus, version, pairs, bytes, URL.
+
+    Raises `UsageError` for a source that is one corpus.
+    """
+    entry = source_named(source)
+    if entry.catalogue is None:
+        raise UsageError(f"{source} is one corpus and has no catalogue; `tppc sources` shows what it is")
+    return entry.catalogue(_request(entry, pairs, recipe or Recipe(), origin=origin))
 
 
 @contextmanager
@@ -94,13 +119,27 @@ def _only_one(work: Path) -> Iterator[None]:
         lock.release()
 
 
-def _request(entry: Source, pairs: Sequence[Pair], origin: str | None, endpoint: str | None, recipe: Recipe) -> Request:
-    if not pairs:
+def _request(
+    entry: Source,
+    pairs: Sequence[Pair] | None,
+    recipe: Recipe,
+    *,
+    origin: str | None,
+    companion: str | None = None,
+    endpoint: str | None = None,
+) -> Request:
+    if pairs is None and entry.all_pairs is None:
+        raise UsageError(f"{entry.name} has no list of all pairs: give those you want, such as --pair en-hi")
+    if pairs is not None and not pairs:
         raise UsageError("no language pair: give at least one, such as --pair en-hi")
-    if len(set(pairs)) < len(pairs):
+    if pairs is not None and len(set(pairs)) < len(pairs):
         raise UsageError("the same --pair is given twice")
     if endpoint and (entry.name != "wikidata" or origin):
         raise UsageError("--endpoint asks a SPARQL endpoint: it goes with `tppc build wikidata` and without --from")
+    if companion and (entry.name != "bitext" or not origin):
+        raise UsageError("--companion is the second of two line-aligned files, for `tppc build bitext --from FILE`")
+    for location in (origin, companion):
+        refuse_other_schemes(location or "")
     given = origin
     if origin == "sample":
         from tppc.samples import sample_root
@@ -109,7 +148,8 @@ def _request(entry: Source, pairs: Sequence[Pair], origin: str | None, endpoint:
             raise UsageError(f"{entry.name} has no sample inside the package; give a file or a URL with --from")
         origin = str(sample_root() / entry.sample)
     options = recipe.options(entry).model_dump(mode="json")
-    return Request(tuple(pairs), origin, endpoint, recipe.limit, options, recipe.pins, given)
+    request = Request(tuple(pairs or ()), origin, endpoint, recipe.limit, options, recipe.pins, given, companion)
+    return entry.all_pairs(request) if pairs is None and entry.all_pairs is not None else request
 
 
 def _command(entry: Source, pair: str, request: Request) -> str:
@@ -118,13 +158,16 @@ def _command(entry: Source, pair: str, request: Request) -> str:
     if (given := request.given) is not None:
         name = public_url(given) if is_url(given) else given if given == "sample" else Path(given).resolve().name
         words += ["--from", name]
+    if (second := request.companion) is not None:
+        words += ["--companion", public_url(second) if is_url(second) else Path(second).resolve().name]
     if request.endpoint:
         words += ["--endpoint", public_url(request.endpoint) if is_url(request.endpoint) else request.endpoint]
     return " ".join([*map(shlex.quote, words), "--recipe", NAME])
 
 
 def _refuse_strangers(target: Path) -> None:
-    """Raise if the target folder holds something that is no finished corpus."""
+    """Raise if the target folder holds something that is no finished corpus, or lies inside another corpus."""
+    outside_of_corpora(target)
     if target.exists() and not (target / NAME).is_file() and (not target.is_dir() or any(target.iterdir())):
         raise TppcError(f"{target}: holds files that are no finished corpus; remove it or choose another --out")
 
@@ -220,7 +263,10 @@ def _build(
         mine = [i for i, (n, _) in enumerate(places) if n == name]
         steps = ([Path(p) for p in parts[name]], [merged[i] for i in mine], [identified[i] for i in mine])
         found = _gather(parse_pair(name), steps, fetched[name])
-        publish(found, entry, recipe, targets[name], _command(entry, name, request), made=request.given == "sample")
+        command = _command(entry, name, request)
+        made = publish(found, entry, recipe, targets[name], command, made=request.given == "sample")
+        if not made.shards:
+            note(f"{targets[name]}: no row was kept; the funnel says why, and the rejects show which")
 
 
 def _split(partitions: Sequence[Partition], code: str | None, work: Path) -> list[Partition]:

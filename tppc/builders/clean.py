@@ -8,6 +8,7 @@ part of its bucket.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tppc.builders.normalise import normalise
 from tppc.builders.recipe import FilterSettings
 from tppc.builders.rejects import Rejects
 from tppc.builders.sources import source_named
-from tppc.builders.sources.base import Partition, RawBatch
+from tppc.builders.sources.base import RAW_BYTES, Partition, RawBatch, unreadable
 from tppc.corpora.files import canonical_json, write_bytes
 from tppc.corpora.keys import order_keys, side_keys
 from tppc.corpora.manifest import Funnel
@@ -26,6 +27,8 @@ from tppc.corpora.manifest import Funnel
 _ROWS_PER_BUCKET = 50_000
 _RUN_ROWS = 100_000
 _RUN_GROUP = 4_096
+#: Bytes of the longest text that is looked at.
+LONGEST = 1 << 20
 
 
 def bucket_bits(rows: int) -> int:
@@ -43,7 +46,7 @@ def clean(folder: Path, partition: Partition, filters: dict[str, Any]) -> None:
     """Read a partition and write `<pair>/run-00000.parquet` ..., `<pair>/funnel.json`, `<pair>/rejects.tsv`."""
     outputs = {name: _PairOutput(folder / name) for name in partition.pairs}
     settings = FilterSettings.model_validate(filters).by_name()
-    for batch in source_named(partition.source).read(partition):
+    for batch in map(_without_giants, source_named(partition.source).read(partition)):
         output = outputs[str(batch.pair)]
         output.refuse(batch)
         rows = batch.rows.with_columns(
@@ -55,6 +58,22 @@ def clean(folder: Path, partition: Partition, filters: dict[str, Any]) -> None:
         output.keep(rows.filter(pl.col("reason").is_null()).drop("reason"))
     for output in outputs.values():
         output.finish()
+
+
+def _without_giants(batch: RawBatch) -> RawBatch:
+    """Refuse rows with a text of more than `LONGEST` bytes: no sentence, but a line that was never ended or an archive
+    made to explode; the filters need some 50 times its size.
+    """
+    size = pl.max_horizontal(pl.col("src_text").str.len_bytes(), pl.col("tgt_text").str.len_bytes()).fill_null(0)
+    rows = batch.rows.with_columns(size=size)
+    giants = rows.filter(pl.col("size") > LONGEST)
+    if giants.is_empty():
+        return batch
+    refused = []
+    for row in giants.iter_rows(named=True):
+        text = max(row["src_text"] or "", row["tgt_text"] or "", key=len)[:RAW_BYTES].encode()
+        refused.append(unreadable(row["source_id"], f"a text of {row['size']:,} bytes, more than 1 MiB", text))
+    return replace(batch, rows=rows.filter(pl.col("size") <= LONGEST).drop("size"), refused=[*batch.refused, *refused])
 
 
 def with_keys(rows: pl.DataFrame) -> pl.DataFrame:

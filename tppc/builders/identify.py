@@ -52,9 +52,10 @@ def _verdicts(texts: pl.Series, side: str, language: Language, recipe: LanguageI
     the model does not know, stay null and pass."""
     letters = texts.str.replace_all(r"[^\p{L}\p{M}]+", "").str.len_chars()
     able = recipe.enabled and not known_languages().isdisjoint(language.lid)
-    ask = (letters >= recipe.min_letters * language.length) if able else pl.Series([False] * len(texts))
+    none = pl.Series([False] * len(texts), dtype=pl.Boolean)
+    ask = letters >= recipe.min_letters * language.length if able else none
     own = "".join(rf"\p{{sc={name}}}" for name in language.own_script)
-    by_script = texts.str.contains(f"[{own}]") if own else pl.Series([False] * len(texts))
+    by_script = texts.str.contains(f"[{own}]") if own else none
     verdicts = iter(identify_texts(texts.filter(ask).to_list(), language.lid))
     labels: list[str | None] = []
     scores: list[float | None] = []

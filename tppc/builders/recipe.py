@@ -75,7 +75,9 @@ class Recipe(_Part):
     filters: FilterSettings = Field(default_factory=FilterSettings)
     language_id: LanguageId = LanguageId()
     holdout: Holdout = Holdout()
-    limit: int | None = Field(default=None, ge=1, description="stop after this many source records, in file order")
+    limit: int | None = Field(
+        default=None, ge=1, le=2**63 - 1, description="stop after this many source records, in file order"
+    )
     pins: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = Field(default_factory=dict)
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict, description="tables of sources, as given")
 
@@ -85,6 +87,11 @@ class Recipe(_Part):
             return source.options.model_validate(self.sources.get(source.name, {}))
         except ValidationError as error:
             raise _misfit(source.name, error) from error
+
+    def settled(self, source: Source, values: dict[str, Any]) -> Recipe:
+        """The recipe with settings of a source that only asking told."""
+        table = {**self.sources.get(source.name, {}), **values}
+        return self.model_copy(update={"sources": {**self.sources, source.name: table}})
 
     def resolved(self, source: Source) -> dict[str, Any]:
         """Every setting with its value, defaults included."""
@@ -111,12 +118,24 @@ def _of_manifest(text: str) -> dict[str, Any]:
     return recipe
 
 
+def _inside(table: Any, key: str) -> Any:
+    return table.get(key) if isinstance(table, dict) else None
+
+
+def _joined(have: Any, more: dict[str, Any]) -> Any:
+    """A table of a file with what flags say; a value that is no table stays, for the models to refuse."""
+    if have is not None and not isinstance(have, dict):
+        return have
+    return {**(have or {}), **{key: value for key, value in more.items() if value is not None}}
+
+
 def load_recipe(path: Path | None, **overrides: Any) -> Recipe:
     """Read a recipe file (TOML, or the recipe of a `manifest.json`), or take the defaults, and lay flags over it.
 
     Args:
-        overrides: whole parts (`holdout=...`, `limit=...`), and settings of a source under its name
-        (`wikidata={"text": "label"}`), which join those of the file; None leaves the file's value.
+        overrides: whole parts (`holdout=...`, `limit=...`), settings of filters (`filters={"score": {"min": 1}}`) and
+        of a source under its name (`wikidata={"text": "label"}`), which join those of the file; None leaves the
+        file's value.
 
     Raises `TppcError` for a file that cannot be read, `UsageError` for a setting that does not exist or does not fit.
     """
@@ -135,7 +154,10 @@ def load_recipe(path: Path | None, **overrides: Any) -> Recipe:
     tables = {name: values.pop(name) for name in names if name in values}
     for name, value in overrides.items():
         if value is not None and name in names:
-            tables[name] = {**tables.get(name, {}), **value}
+            tables[name] = _joined(tables.get(name), value)
+        elif name == "filters" and value is not None:
+            for key, table in value.items():
+                values[name] = _joined(values.get(name), {key: _joined(_inside(values.get(name), key), table)})
         elif value is not None:
             values[name] = value
     where = str(path or "recipe")

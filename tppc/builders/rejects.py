@@ -18,6 +18,7 @@ from tppc.builders.sources.base import Refused
 from tppc.corpora.files import write_bytes
 
 LIMIT = 1_000
+TEXT = 4_000  # characters of a text: a thousand glued pages must not fill the memory
 NAME = "rejects.jsonl.gz"
 
 
@@ -45,6 +46,7 @@ class Rejects:
             for row in group.sort("order_key", "source_id").head(LIMIT).iter_rows(named=True):
                 names = ("source_id", "src_text", "tgt_text", "score", "detail")
                 entry = {name: row[name] for name in names if row.get(name) is not None}
+                entry |= {n: str(entry[n])[:TEXT] for n in ("src_text", "tgt_text") if n in entry}
                 self._add(str(reason), row["order_key"], row["source_id"], _line(str(reason), entry))
 
     def add_refused(self, refused: Iterable[Refused]) -> None:
@@ -56,7 +58,8 @@ class Rejects:
             if record.raw is not None:
                 entry["raw"] = base64.b64encode(record.raw).decode()
             line = _line(record.reason, entry)
-            order = xxhash.xxh3_64_intdigest(line.encode("utf-8", "surrogatepass"))
+            # By the id alone, so that a source can choose from millions before it has made a record of each.
+            order = xxhash.xxh3_64_intdigest(record.source_id.encode("utf-8", "surrogatepass"))
             self._add(record.reason, order, record.source_id, line)
 
     def _entries(self) -> Iterator[tuple[int, str, str]]:

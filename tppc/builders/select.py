@@ -16,6 +16,7 @@ import polars as pl
 
 from tppc.builders.recipe import Holdout
 from tppc.corpora.keys import draw
+from tppc.corpora.languages import Pair
 from tppc.errors import UsageError
 
 
@@ -26,7 +27,7 @@ class _Candidate(NamedTuple):
     tgt_key: int
 
 
-def draw_holdout(buckets: Sequence[Path], holdout: Holdout) -> pl.DataFrame:
+def draw_holdout(buckets: Sequence[Path], holdout: Holdout, pair: Pair) -> pl.DataFrame:
     """Choose the held-out pairs: a frame of `src_key`, `tgt_key`, `split`, with exactly the rows asked for.
 
     Memory follows the size of the hold-out, not of the corpus. Raises `UsageError` if the corpus is too small.
@@ -40,7 +41,7 @@ def draw_holdout(buckets: Sequence[Path], holdout: Holdout) -> pl.DataFrame:
         found = [c for c in candidates if first_of_target[c.tgt_key] is c][: len(wanted)]
         if len(found) < len(wanted) and len(candidates) < spare * len(wanted):
             raise UsageError(
-                f"the corpus is too small to hold out {holdout.total} pairs with texts of their own "
+                f"{pair}: the corpus is too small to hold out {holdout.total} pairs with texts of their own "
                 f"(it has {len(found)}); ask for less with --holdout"
             )
         spare *= 8

@@ -11,28 +11,60 @@ from typing import Annotated, Any
 
 import typer
 
-from tppc.errors import UsageError
+from tppc.cli.file_flags import BITEXT, FROM, OPUS
+from tppc.errors import TppcError, UsageError
 
 # The command line must answer at once, so tppc's own sources are named here and imported only when one is used.
 _SOURCES = {
     "tatoeba": "Sentences and direct translations by volunteers (CC-BY 2.0 FR).",
     "wikimatrix": "Sentence pairs mined from Wikipedia, with margin scores (CC-BY-SA).",
     "wikidata": "Label + description of items in both languages (CC0), from a dump or a SPARQL endpoint.",
+    "opus": "A corpus of the OPUS collection, by name: subtitles, software, news, law, the web (licences differ).",
+    "bitext": "A file of your own: TSV, CSV, JSON lines, Parquet, TMX, or two line-aligned files.",
 }
 _EXAMPLES = {
     "tatoeba": "tppc build tatoeba --pair en-hi --pair en-ja --holdout dev=500,test=500",
     "wikimatrix": "tppc build wikimatrix --pair en-hi --from WikiMatrix.en-hi.tsv.gz",
     "wikidata": "tppc build wikidata --pair en-ja --from latest-all.json.gz",
+    "opus": "tppc build opus --pair en-hi --list; tppc build opus --pair en-hi --corpus OpenSubtitles",
+    "bitext": "tppc build bitext --pair en-hi --from pairs.csv --src-column english --tgt-column hindi --licence MIT",
 }
 Endpoint = Annotated[str | None, typer.Option(help="SPARQL endpoint: wdqs, qlever or a URL (without --from).")]
-# Flags of one source: settings of its table in the recipe, by their name there.
+Varieties = Annotated[
+    bool | None, typer.Option("--varieties", help="With ar: also Egyptian, Moroccan, ... Arabic (column `variety`).")
+]
+AllPairs = Annotated[
+    bool | None, typer.Option("--all-pairs", help="Every pair of the archive (65 GB), or of --from's .tar or folder.")
+]
+MinScore = Annotated[float | None, typer.Option(help="Refuse lower scores: filters.score.min of the recipe.")]
+MaxScore = Annotated[float | None, typer.Option(help="Refuse higher scores: filters.score.max of the recipe.")]
+Text = Annotated[str | None, typer.Option(help="The texts: 'label description' (as in the paper), label, description.")]
+Aliases = Annotated[bool | None, typer.Option("--aliases", help="Each alias in the place of the label is a pair too.")]
+ExcludeInternal = Annotated[
+    bool | None,
+    typer.Option("--exclude-internal/--include-internal", help="Items that only serve Wikimedia (default: exclude)."),
+]
+Classes = Annotated[
+    list[str] | None, typer.Option("--class", help="Only direct instances of this class, such as Q5; repeat for more.")
+]
+# Flags of one source: settings of its table in the recipe, by their name there, or of a filter (`_OF_FILTERS`).
 _FLAGS: dict[str, dict[str, Any]] = {
-    "tatoeba": {},
-    "wikimatrix": {},
-    "wikidata": {"endpoint": Endpoint},
+    "tatoeba": {"varieties": Varieties},
+    "wikimatrix": {"all_pairs": AllPairs, "min_score": MinScore, "max_score": MaxScore},
+    "wikidata": {
+        "endpoint": Endpoint,
+        "text": Text,
+        "aliases": Aliases,
+        "exclude_internal": ExcludeInternal,
+        "classes": Classes,
+    },
+    "opus": OPUS,
+    "bitext": BITEXT,
 }
 
-Pairs = Annotated[list[str], typer.Option("--pair", help="Language pair such as en-hi; repeat for more.")]
+_OF_FILTERS = {"min_score": ("score", "min"), "max_score": ("score", "max")}
+
+Pairs = Annotated[list[str] | None, typer.Option("--pair", help="Language pair such as en-hi; repeat for more.")]
 Origin = Annotated[
     str | None,
     typer.Option(
@@ -40,7 +72,7 @@ Origin = Annotated[
         help="Where to read: nothing (the true upstream), 'sample', a mirror root, a file, a URL, or '-' (stdin).",
     ),
 ]
-Out = Annotated[Path, typer.Option(help="Folder of corpora; a corpus goes to OUT/SOURCE/PAIR.")]
+Out = Annotated[Path, typer.Option(help="Folder of corpora; a corpus goes to OUT/SOURCE/PAIR")]
 RecipeFile = Annotated[
     Path | None,
     typer.Option("--recipe", help="TOML file with settings that differ from the defaults, or a manifest.json."),
@@ -79,7 +111,7 @@ def _command(source: str, flags: dict[str, Any]) -> Callable[..., None]:
     """The command of one source: the common flags, then its own, each a keyword argument of `run`."""
 
     def run(
-        pair: Pairs,
+        pair: Pairs = None,
         origin: Origin = None,
         out: Out = Path("corpora"),
         recipe_file: RecipeFile = None,
@@ -91,23 +123,42 @@ def _command(source: str, flags: dict[str, Any]) -> Callable[..., None]:
         as_json: Json = False,
         **own: Any,
     ) -> None:
-        from tppc.builders.build import build
+        from tppc.builders.build import build, catalogue
+        from tppc.builders.download import shown
         from tppc.builders.recipe import load_recipe
         from tppc.builders.sources import source_named
         from tppc.cli.corpora import print_funnels
         from tppc.corpora.languages import parse_pair
 
-        pairs = [parse_pair(p) for p in pair]
-        places = {name: own.pop(name, None) for name in ("endpoint",)}
+        all_pairs = own.pop("all_pairs", None)
+        if all_pairs and pair:
+            raise UsageError("--all-pairs takes every pair: give it without --pair")
+        if not all_pairs and not pair:
+            raise UsageError("no language pair: give at least one, such as --pair en-hi")
+        pairs = None if all_pairs else [parse_pair(p) for p in pair or []]
+        places = {name: own.pop(name, None) for name in ("endpoint", "companion")}
+        listing = own.pop("list", False)
+        filters: dict[str, dict[str, Any]] = {}
+        for flag, (name, key) in _OF_FILTERS.items():
+            if (value := own.pop(flag, None)) is not None:
+                filters.setdefault(name, {})[key] = value
         options = {**{k: v for k, v in own.items() if v is not None}, **_settings(settings)}
-        recipe = load_recipe(recipe_file, holdout=_holdout(holdout), limit=limit, **{source: options or None})
+        own_settings = {"filters": filters or None, source: options or None}
+        recipe = load_recipe(recipe_file, holdout=_holdout(holdout), limit=limit, **own_settings)
+        if listing and dry_run:
+            raise UsageError("--list asks the catalogue and builds nothing: give it without --dry-run")
+        if listing:
+            print_catalogue(catalogue(source, pairs or [], origin=origin, recipe=recipe), as_json)
+            return
         if dry_run:
+            entry = source_named(source)
+            table = recipe.options(entry).model_dump(mode="json")
             plan = {
                 "source": source,
-                "pairs": pair,
-                "from": origin or places["endpoint"] or source_named(source).upstream,
-                "out": [str(out / source / p) for p in pair],
-                "recipe": recipe.resolved(source_named(source)),
+                "pairs": "all" if all_pairs else pair,
+                "from": shown(origin or places["endpoint"] or entry.upstream),
+                "out": [str(out / entry.corpus_name(table, p)) for p in pairs or []],
+                "recipe": recipe.resolved(entry),
             }
             typer.echo(json.dumps(plan, indent=2, ensure_ascii=False))
             return
@@ -115,10 +166,25 @@ def _command(source: str, flags: dict[str, Any]) -> Callable[..., None]:
         print_funnels(corpora, as_json)
 
     common = list(inspect.signature(run, eval_str=True).parameters.values())[:-1]
+    if source in FROM:
+        own_from = Annotated[str | None, typer.Option("--from", help=FROM[source])]
+        common = [p.replace(annotation=own_from) if p.name == "origin" else p for p in common]
     mine = [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=a) for n, a in flags.items()]
     run.__signature__ = inspect.Signature([*common, *mine])  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in (*common, *mine)}
     return run
+
+
+def print_catalogue(rows: list[dict[str, Any]], as_json: bool) -> None:
+    """Print what a source that holds many corpora has; sizes are those of the files."""
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    typer.echo(f"{'corpus':<28}{'version':<12}{'for':<10}{'pairs':>14}{'MB':>12}  URL")
+    for row in rows:
+        pairs = "?" if row["pairs"] is None else f"{row['pairs']:,}"
+        size = "?" if row["bytes"] is None else f"{row['bytes'] / 1e6:,.1f}"
+        typer.echo(f"{row['corpus']:<28}{row['version']:<12}{row['pair']:<10}{pairs:>14}{size:>12}  {row['url']}")
 
 
 def _settings(given: list[str] | None) -> dict[str, Any]:
@@ -127,7 +193,7 @@ def _settings(given: list[str] | None) -> dict[str, Any]:
     for text in given or []:
         key, sign, value = text.partition("=")
         if not sign or not key.strip():
-            raise UsageError(f"--set {text!r}: write KEY=VALUE, such as --set min_score=1.05")
+            raise UsageError(f"--set {text!r}: write KEY=VALUE, such as --set exclude_internal=false")
         try:
             found[key.strip()] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:
@@ -156,10 +222,18 @@ def sources(
 
     Example: tppc sources --pair en-hi
     """
+    from tppc.builders.progress import note
     from tppc.builders.sources import source_named, source_names
     from tppc.corpora.languages import parse_pair
 
     parsed = parse_pair(pair) if pair else None
+    found, status = [], 0
+    for name in source_names():
+        try:
+            found.append(source_named(name))
+        except TppcError as error:  # a plug-in that is broken hides no other source
+            note(str(error))
+            status = error.exit_code
     rows = [
         {
             "source": s.name,
@@ -172,14 +246,15 @@ def sources(
             "citation": s.citation,
             "files": list(s.files(parsed)) if parsed else [],
         }
-        for s in map(source_named, source_names())
+        for s in found
     ]
     if as_json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
-        return
+        raise typer.Exit(status)
     for row in rows:
         typer.echo(f"{row['source']:<12}{row['about']}")
         for name in ("pairs", "size", "licence", "cadence", "upstream", "citation"):
             typer.echo(f"{'':<12}{name:<10}{row[name]}")
         for file in row["files"]:
             typer.echo(f"{'':<12}{'file':<10}{file}")
+    raise typer.Exit(status)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from tppc.cli.export import export
+from tppc.cli.mix import mix
+from tppc.cli.publish import pull
 
 if TYPE_CHECKING:
     from tppc.corpora.corpus import Corpus
@@ -20,8 +24,8 @@ Count = Annotated[int, typer.Option("-n", min=1, help="Rows to show.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Look at corpora.", no_args_is_help=True, rich_markup_mode=None)
-    for command in (show, head, stats):
+    group = typer.Typer(help="Look at, mix, export and pull corpora.", no_args_is_help=True, rich_markup_mode=None)
+    for command in (show, head, stats, mix, export, pull):
         group.command()(command)
     app.add_typer(group, name="corpora")
 
@@ -113,23 +117,36 @@ def head(
 
 
 def stats(paths: Paths, as_json: Json = False) -> None:
-    """Print the statistics of every split: lengths in characters, ratio, score, language ID.
+    """Print the statistics of every split: lengths in characters and words, ratio, score, scripts, language ID,
+    repeated texts.
 
     Example: tppc corpora stats corpora/wikimatrix/en-hi
     """
     from tppc.corpora.corpus import Corpus
 
-    found = {str(p): Corpus(p).manifest.statistics for p in paths}
+    found = {str(p): Corpus(p).manifest.model_dump(mode="json")["statistics"] for p in paths}
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
     typer.echo(f"{'corpus':<28}{'split':<7}{'measure':<11}{'mean':>10}{'median':>10}{'p95':>10}{'max':>10}")
-    for path, splits in found.items():
-        for split, measures in splits.items():
-            for name in ("src_chars", "tgt_chars", "ratio", "score"):
-                if value := measures.get(name):
-                    numbers = "".join(f"{value[k]:>10.2f}" for k in ("mean", "median", "p95", "max"))
-                    typer.echo(f"{path[-27:]:<28}{split:<7}{name:<11}{numbers}")
-            for side in ("src_lid", "tgt_lid"):
-                shares = ", ".join(f"{k} {v:,}" for k, v in sorted(measures[side].items(), key=lambda kv: -kv[1])[:6])
-                typer.echo(f"{path[-27:]:<28}{split:<7}{side:<11}{shares}")
+    for path, pairs in found.items():
+        for pair, splits in pairs.items():
+            where = path if len(pairs) == 1 else f"{path} {pair}"
+            for split, measures in splits.items():
+                for line in _measures(measures):
+                    typer.echo(f"{where[-27:]:<28}{split:<7}{line}")
+
+
+def _measures(measures: dict[str, Any]) -> Iterator[str]:
+    """Lines for people about one split's statistics."""
+    for name in ("src_chars", "tgt_chars", "src_words", "tgt_words", "ratio", "score", "similarity"):
+        if value := measures[name]:
+            yield f"{name:<11}" + "".join(f"{value[k]:>10.2f}" for k in ("mean", "median", "p95", "max"))
+    for name in ("src_scripts", "tgt_scripts", "src_lid", "tgt_lid"):
+        if counts := measures[name]:
+            ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:6]
+            yield f"{name:<11} " + ", ".join(f"{k} {v:,}" for k, v in ordered)
+    for side in ("src", "tgt"):
+        if repeated := measures[f"{side}_repeated"]:
+            shown = ", ".join(f"{count:,} x {text[:40]!r}" for text, count in repeated["texts"][:3])
+            yield f"{side + ' often':<11} {shown or 'no text twice'}"

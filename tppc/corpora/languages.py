@@ -52,6 +52,8 @@ _SCRIPTS_OF_TAG = {
     "Nkoo": ("Nko",),
     "Yiii": ("Yi",),
 }
+#: Every script that tppc tells from others.
+SCRIPTS = tuple(dict.fromkeys(name for names in _SCRIPTS_OF_TAG.values() for name in names))
 
 # Tatoeba's code where it is not the ISO 639-3 code of the canonical tag (LanguagesLib.php of the site).
 _TATOEBA = {
@@ -75,7 +77,10 @@ _TATOEBA = {
     "fil": "tgl",
 }
 _WIKIDATA = {"no": "nb", "sr-Latn": "sr-el", "sr-Cyrl": "sr-ec", "fil": "tl"}
-_WIKIMATRIX = {"nb": "no", "fil": "tl"}
+# By tag, then by its language: CLDR makes `sr-Latn` of Serbo-Croatian (`sh`), which has a Wikipedia of its own.
+_WIKIMATRIX = {"nb": "no", "fil": "tl", "sr-Latn": "sh", "nds-NL": "nds_nl"}
+# OPUS has a code for a region where a corpus tells regions apart, spelt as that corpus does; these are the usual ones.
+_OPUS = {"zh-Hans": "zh_cn", "zh-Hant": "zh_tw", "fil": "tl"}
 # Written in more than one script.
 _SCRIPTS = {"sr": ("Cyrillic", "Latin"), "uz": ("Latin", "Cyrillic"), "az": ("Latin", "Cyrillic", "Arabic")}
 # What fastText's lid.176 answers for a language, best first; the first is the name proper, the rest count as right too.
@@ -128,6 +133,7 @@ class Language:
     tatoeba: str
     wikidata: str
     wikimatrix: str
+    opus: str
     lid: tuple[str, ...]
     own_script: tuple[str, ...]
 
@@ -161,10 +167,22 @@ def language(code: str) -> Language:
         length=_LENGTH.get(base, _LENGTH["ar"] if variety else 1.0),
         tatoeba=_TATOEBA.get(base) or _alpha3(tag),
         wikidata=_WIKIDATA.get(code, code.lower()),
-        wikimatrix=_WIKIMATRIX.get(base, base),
+        wikimatrix=_WIKIMATRIX.get(code) or _WIKIMATRIX.get(base, base),
+        opus=_OPUS.get(code) or (f"{base}_{tag.territory.lower()}" if tag.territory else _OPUS.get(base, base)),
         lid=_LID.get(base, (base, "ar", "arz") if variety else (base,)),
         own_script=_OWN_SCRIPT.get(base, ()),
     )
+
+
+def of_wikimatrix(code: str) -> str | None:
+    """The canonical code of a language as WikiMatrix calls it (`tl` is `fil`), None where there is none (`simple`)."""
+    for canonical in (code, *(tag for tag, theirs in _WIKIMATRIX.items() if theirs == code)):
+        try:
+            if language(canonical).wikimatrix == code:
+                return canonical
+        except UsageError:
+            continue
+    return None
 
 
 def _alpha3(tag: Any) -> str:

@@ -89,8 +89,8 @@ def combine(expressions: Iterable[str]) -> str:
     closed = [r for r in rules if r.non_commercial]
     if commercial and closed:
         raise TppcError(
-            f"{' and '.join(names)} cannot be combined: {commercial[0].expression} asks to be the licence of the whole, "
-            f"which {closed[0].expression} (no commercial use) does not allow; leave one of them out"
+            f"{' and '.join(names)} cannot be combined: {commercial[0].expression} must be that of the whole, "
+            f"and {closed[0].expression} (no commercial use) does not allow that; leave one of them out"
         )
     strictest = alike or closed or [r for r in rules if r.attribution] or rules
     return max(

@@ -31,6 +31,26 @@ SCHEMA = pa.schema(
     ]
 )
 
+#: What the common columns mean, for whoever reads a published corpus.
+MEANINGS = {
+    "src_lang": "BCP-47 code of the source text's language.",
+    "tgt_lang": "BCP-47 code of the target text's language.",
+    "src_text": "The source text, normalised (NFC).",
+    "tgt_text": "The target text, normalised (NFC).",
+    "src_key": "xxh3-64 of the source text's comparison form.",
+    "tgt_key": "xxh3-64 of the target text's comparison form.",
+    "source": "Where the row comes from.",
+    "source_id": "What finds the row at its source.",
+    "score": "The source's own score of the pair, where it has one.",
+    "similarity": "An encoder's score of the pair, where one was asked for.",
+    "src_lid": "What language identification said of the source text; null for texts too short to ask.",
+    "src_lid_score": "The probability of that answer.",
+    "tgt_lid": "What language identification said of the target text; null for texts too short to ask.",
+    "tgt_lid_score": "The probability of that answer.",
+    "licence": "SPDX expression of the row's licence.",
+    "attribution": "Authors of both sides, where the licence asks for them.",
+}
+
 # Types that a source may give to columns of its own.
 EXTRA_TYPES = {"string": pa.string(), "float": pa.float32(), "int64": pa.int64(), "bool": pa.bool_()}
 

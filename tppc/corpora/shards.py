@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tppc.corpora.files import complete_or_absent, sha256_of_file
+from tppc.corpora.keys import order_keys
 from tppc.corpora.manifest import Shard
 from tppc.corpora.schema import dictionary_columns
 
@@ -33,14 +34,20 @@ def _regroup(tables: Iterable[pa.Table], schema: pa.Schema, size: int) -> Iterat
         yield pa.concat_tables(waiting)
 
 
+def _end_keys(group: pa.Table) -> list[str]:
+    """Order keys of the first and the last row, in hexadecimal."""
+    src, tgt = ([column[0].as_py(), column[-1].as_py()] for column in (group["src_key"], group["tgt_key"]))
+    return [f"{int(key):016x}" for key in order_keys(src, tgt)]
+
+
 def write_shards(
-    tables: Iterable[pa.Table], schema: pa.Schema, folder: Path, prefix: str, split: str, rows: int
+    tables: Iterable[pa.Table], schema: pa.Schema, folder: Path, pair: str, split: str, rows: int
 ) -> list[Shard]:
-    """Write rows, in the order they come, as `<folder>/<prefix>/<split>-00000-of-0000N.parquet`.
+    """Write rows, in the order they come, as `<folder>/data/<pair>/<split>-00000-of-0000N.parquet`.
 
     Args:
         tables: a stream of tables that have at least the columns of `schema`; `rows` in all.
-        folder: the corpus folder. prefix: the part of the path below it (`data/en-hi`). split: `train`, `dev`, `test`.
+        folder: the corpus folder. pair: such as `en-hi`. split: `train`, `dev`, `test`.
 
     Returns the shards in order. Nothing is written for `rows` = 0.
     """
@@ -49,8 +56,8 @@ def write_shards(
     shards: list[Shard] = []
     waiting: pa.Table | None = None
     for number in range(count):
-        path = f"{prefix}/{split}-{number:05d}-of-{count:05d}.parquet"
-        written = 0
+        path = f"data/{pair}/{split}-{number:05d}-of-{count:05d}.parquet"
+        written, groups_written, ends = 0, 0, list[str]()
         with (
             complete_or_absent(folder / path) as temporary,
             pq.ParquetWriter(
@@ -73,9 +80,20 @@ def write_shards(
                     group, waiting = group.slice(0, room), group.slice(room)
                 writer.write_table(group, row_group_size=ROWS_PER_GROUP)
                 written += group.num_rows
+                groups_written += 1
+                ends = [*ends[:1], *_end_keys(group)]
         file = folder / path
         shards.append(
-            Shard(path=path, split=split, rows=written, bytes=file.stat().st_size, sha256=sha256_of_file(file))
+            Shard(
+                path=path,
+                pair=pair,
+                split=split,
+                rows=written,
+                bytes=file.stat().st_size,
+                sha256=sha256_of_file(file),
+                row_groups=groups_written,
+                key_range=(ends[0], ends[-1]),
+            )
         )
     assert sum(s.rows for s in shards) == rows, "the announced number of rows must be the number written"
     return shards

@@ -3,10 +3,11 @@
 The order is fixed by (corpora, weights, seed) and nothing else, so step k takes the same pairs whatever the number of
 ranks, workers or earlier interruptions. Everything is arithmetic on the global position p of a pair in the stream:
 
-1. *Corpus.* Position p belongs to a corpus by an exact apportionment of the weights (`_shares`). Without weights every
-   corpus weighs as many as it has rows, and each run of N positions (N = all rows) is one epoch that holds every
-   pair once.
-2. *Row.* A corpus's own n-th pair lies in epoch n // rows; within an epoch the row groups come in an order drawn from
+1. *Corpus.* Position p belongs to a corpus by an exact apportionment of the weights (`_apportion`). Without weights
+   every corpus weighs as many as it has rows, and each run of N positions (N = all rows) is one epoch that holds every
+   row once. A mixture of several language pairs has a part for each, whose weights are their rows: so every window
+   holds its language pairs as the whole does, though its shards hold them one after the other.
+2. *Row.* A part's own n-th row lies in epoch n // rows; within an epoch the row groups come in an order drawn from
    (seed, epoch). Rows inside a shard are in the order of their keys, which is random already.
 3. *Window.* Pairs are gathered in windows of `window` batches, shuffled, sorted by length, cut into batches, and
    the batches shuffled, so that a batch holds texts of like length (about half the padding) and the order of lengths is
@@ -27,10 +28,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tppc.corpora.corpus import Corpus, RowGroup
+from tppc.corpora.languages import Pair
 from tppc.errors import TppcError, UsageError
 
 _COLUMNS = ["src_lang", "tgt_lang", "src_text", "tgt_text", "src_key", "tgt_key", "source", "source_id"]
-_GROUPS_IN_MEMORY = 8
+# In all parts together, but for each at least the one it stands in and the next.
+_GROUPS_IN_MEMORY, _GROUPS_OF_A_PART = 8, 2
 
 
 def _generator(*parts: object) -> np.random.Generator:
@@ -67,13 +70,17 @@ class PairBatch:
 
 
 class _Rows:
-    """The endless sequence of one corpus's rows: epoch after epoch, row groups in a drawn order."""
+    """The endless sequence of one part's rows: epoch after epoch, row groups in a drawn order. `pair` is that of a part
+    of a mixture, None for a corpus that is one part.
+    """
 
-    def __init__(self, corpus: Corpus, split: str, seed: int) -> None:
+    def __init__(self, corpus: Corpus, pair: Pair | None, split: str, seed: int) -> None:
         self.corpus = corpus
-        self.groups: list[RowGroup] = corpus.row_groups(split)
+        self.groups: list[RowGroup] = corpus.row_groups(split, pair)
         self.rows = sum(g.rows for g in self.groups)
         self.seed = seed
+        self.identity = (corpus.digest,) if pair is None else (corpus.digest, str(pair))
+        self.groups_in_memory = _GROUPS_IN_MEMORY
         self._cache: OrderedDict[int, pa.Table] = OrderedDict()
 
     def _group(self, index: int) -> pa.Table:
@@ -81,7 +88,7 @@ class _Rows:
             self._cache.move_to_end(index)
         else:
             self._cache[index] = self.groups[index].read(_COLUMNS)
-            if len(self._cache) > _GROUPS_IN_MEMORY:
+            if len(self._cache) > self.groups_in_memory:
                 self._cache.popitem(last=False)
         return self._cache[index]
 
@@ -90,7 +97,7 @@ class _Rows:
         pieces = []
         while start < stop:
             epoch, offset = divmod(start, self.rows)
-            order = _generator("groups", self.corpus.digest, self.seed, epoch).permutation(len(self.groups))
+            order = _generator("groups", *self.identity, self.seed, epoch).permutation(len(self.groups))
             for index in order:
                 size = self.groups[index].rows
                 if offset < size and start < stop:
@@ -102,6 +109,31 @@ class _Rows:
                 if start >= stop:
                     break
         return pieces
+
+
+def _parts(corpus: Corpus, split: str, seed: int) -> list[_Rows]:
+    """The parts of a corpus. Raises `TppcError` where its split has no rows."""
+    pairs: list[Pair | None] = [None]
+    if len(corpus.pairs) > 1 and corpus.rows(split):
+        pairs = [pair for pair in corpus.pairs if corpus.manifest.rows(split, str(pair))]
+    parts = [_Rows(corpus, pair, split, seed) for pair in pairs]
+    if not all(part.rows for part in parts):
+        raise TppcError(f"{corpus.path}: its {split} split is empty")
+    return parts
+
+
+def _apportion(position: int, weights: Sequence[Fraction]) -> list[int]:
+    """Shares of `position` by weight: floors down a chain of two-way splits.
+
+    Each entry never falls as `position` grows, and the entries sum to `position`.
+    """
+    shares, left = [], sum(weights, Fraction(0))
+    rest = position
+    for weight in weights:
+        share = rest if weight == left else rest * weight // left
+        shares.append(int(share))
+        rest, left = rest - int(share), left - weight
+    return shares
 
 
 class PairStream:
@@ -134,36 +166,33 @@ class PairStream:
         if weights is not None and (len(weights) != len(corpora) or any(w <= 0 for w in weights)):
             raise UsageError(f"{len(corpora)} corpora need as many positive weights; these are {list(weights)}")
         self.batch_size, self.seed = batch_size, seed
-        self._parts = [_Rows(c, split, seed) for c in corpora]
+        self._corpora = [_parts(corpus, split, seed) for corpus in corpora]
+        self._parts = [part for parts in self._corpora for part in parts]
         for part in self._parts:
-            if part.rows == 0:
-                raise TppcError(f"{part.corpus.path}: its {split} split is empty")
+            part.groups_in_memory = max(_GROUPS_OF_A_PART, _GROUPS_IN_MEMORY // len(self._parts))
         self.rows = sum(p.rows for p in self._parts)
         #: Pairs in an epoch, None where weights repeat some corpora and cut others.
         self.epoch_pairs: int | None = self.rows if weights is None else None
-        self._weights = [Fraction(p.rows) for p in self._parts] if weights is None else [Fraction(w) for w in weights]
+        rows = [sum(p.rows for p in parts) for parts in self._corpora]
+        self._weights = [Fraction(n) for n in rows] if weights is None else [Fraction(w) for w in weights]
         self._window_pairs = window * batch_size
         self._identity = (
             seed,
             batch_size,
             window,
             split,
-            [(p.corpus.digest, str(w)) for p, w in zip(self._parts, self._weights, strict=True)],
+            [(*p.identity, str(w)) for ps, w in zip(self._corpora, self._weights, strict=True) for p in ps],
         )
         self._windows: OrderedDict[int, tuple[int, pa.Table]] = OrderedDict()
 
     def _shares(self, position: int) -> list[int]:
-        """How many of the first `position` pairs come from each corpus: floors down a chain of two-way splits.
-
-        Each entry never falls as `position` grows, and the entries sum to `position`.
-        """
-        shares, left = [], sum(self._weights, Fraction(0))
-        rest = position
-        for weight in self._weights:
-            share = rest if weight == left else rest * weight // left
-            shares.append(int(share))
-            rest, left = rest - int(share), left - weight
-        return shares
+        """How many of the first `position` pairs come from each part."""
+        of_corpora = _apportion(position, self._weights)
+        return [
+            share
+            for parts, of_corpus in zip(self._corpora, of_corpora, strict=True)
+            for share in _apportion(of_corpus, [Fraction(p.rows) for p in parts])
+        ]
 
     def _window_of(self, position: int) -> tuple[int, int]:
         """First and last-plus-one position of the window that holds `position`."""

@@ -58,16 +58,16 @@ class Geometry:
 
 
 def held_out(corpus: Corpus) -> HeldOut | None:
-    """Up to `PAIRS` pairs of the test split, else of dev, in the corpus's own languages; None where there are none."""
+    """Up to `PAIRS` rows of the test split, else of dev, of the first pair that has some; None where none has."""
     import polars as pl
 
-    pair = corpus.pair
-    for split in ("test", "dev"):
-        if not corpus.rows(split):
-            continue
+    held = [
+        (split, pair) for split in ("test", "dev") for pair in corpus.pairs if corpus.manifest.rows(split, str(pair))
+    ]
+    for split, pair in held:
         corpus.check_shards(split)
         rows = (
-            corpus.scan(split)
+            corpus.scan(split, pair)
             .filter(pl.col("src_lang") == pair.src, pl.col("tgt_lang") == pair.tgt)
             .select("src_text", "tgt_text", "src_key", "tgt_key")
             .head(PAIRS)

@@ -61,7 +61,7 @@ def _tiles(corpora: list[CorpusView], runs: list[RunView], results: ResultsView 
         kept = sum(c.kept for c in corpora)
         share = f", {kept / read:.1%}" if read else ""
         tiles.append(Tile("Pairs kept", f"{kept:,}", f"of {read:,} rows read{share}"))
-        pairs = dict.fromkeys(c.manifest.pair for c in corpora)
+        pairs = dict.fromkeys(pair for c in corpora for pair in c.manifest.pairs)
         tiles.append(Tile("Corpora", f"{len(corpora)}", ", ".join(pairs)))
         licences = sum((Counter(c.manifest.licences) for c in corpora), Counter[str]())
         tiles.append(Tile("Licences", f"{len(licences)}", ", ".join(name for name, _ in licences.most_common(4))))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from tppc.corpora.languages import language
+from tppc.corpora.languages import Pair, language
 from tppc.corpora.manifest import Funnel, Manifest
 from tppc.errors import UsageError
 from tppc.reports import figures
@@ -55,7 +55,9 @@ class CorpusView:
 
     id: str
     manifest: Manifest
-    languages: tuple[str, str]
+    about: str  # its languages, in words
+    codes: tuple[str, str]  # language codes of the two sides; empty where it has several pairs
+    languages: tuple[str, str]  # what the two sides are called
     kept: int
     steps: list[FunnelStep]
     unaccounted: int
@@ -150,10 +152,10 @@ def _histogram(label: str, numbers: Any) -> figures.Histogram | None:
     return figures.Histogram(label, edges, counts) if counts and len(edges) == len(counts) + 1 else None
 
 
-def _length_charts(name: str, manifest: Manifest, split: str, statistics: dict[str, Any]) -> list[Chart]:
+def _length_charts(name: str, pair: Pair, split: str, statistics: dict[str, Any]) -> list[Chart]:
     sides = [
-        _histogram(_language_name(manifest.src_lang), statistics.get("src_chars")),
-        _histogram(_language_name(manifest.tgt_lang), statistics.get("tgt_chars")),
+        _histogram(_language_name(pair.src), statistics.get("src_chars")),
+        _histogram(_language_name(pair.tgt), statistics.get("tgt_chars")),
     ]
     charts = []
     lengths = [h for h in sides if h]
@@ -175,26 +177,37 @@ def corpus_view(number: int, one: CorpusInput) -> CorpusView:
     """What the page shows of a corpus."""
     manifest = one.corpus.manifest
     name = f"corpus-{number}"
-    splits = {k: v for k, v in manifest.statistics.items() if isinstance(v, dict)}
-    ordered = sorted(splits, key=lambda s: ({"train": 0, "dev": 1, "test": 2}.get(s, 3), s))
-    measures = (("src_chars", f"characters, {manifest.src_lang}"), ("tgt_chars", f"characters, {manifest.tgt_lang}"),
-                ("ratio", "length ratio"), ("score", "score"))  # fmt: skip
-    lengths = [(s, label, splits[s][key]) for s in ordered for key, label in measures if splits[s].get(key)]
-    identified = [
-        (s, code, sorted(splits[s][key].items(), key=lambda i: (-i[1], i[0]))[:5])
-        for s in ordered
-        for key, code in (("src_lid", manifest.src_lang), ("tgt_lid", manifest.tgt_lang))
-        if splits[s].get(key)
-    ]
+    pairs = manifest.language_pairs
+    lengths, identified, charts = [], [], list[Chart]()
+    for pair in pairs:
+        splits = {s: v.model_dump(exclude_none=True) for s, v in manifest.statistics.get(str(pair), {}).items()}
+        ordered = sorted(splits, key=lambda s: ({"train": 0, "dev": 1, "test": 2}.get(s, 3), s))
+        measures = (("src_chars", f"characters, {pair.src}"), ("tgt_chars", f"characters, {pair.tgt}"),
+                    ("ratio", "length ratio"), ("score", "score"))  # fmt: skip
+        for split in ordered:
+            shown, numbers = split if len(pairs) == 1 else f"{split}, {pair}", splits[split]
+            lengths += [(shown, label, numbers[key]) for key, label in measures if numbers.get(key)]
+            identified += [
+                (shown, code, sorted(numbers[key].items(), key=lambda i: (-i[1], i[0]))[:5])
+                for key, code in (("src_lid", pair.src), ("tgt_lid", pair.tgt))
+                if numbers.get(key)
+            ]
+        if ordered and not charts:  # a mixture may have a hundred pairs: its first one stands for them
+            shown = ordered[0] if len(pairs) == 1 else f"{ordered[0]}, {pair}"
+            charts = _length_charts(name, pair, shown, splits[ordered[0]])
+    names = [f"{_language_name(p.src)} and {_language_name(p.tgt)}" for p in pairs]
+    only = pairs[0] if len(pairs) == 1 else None
     reasons = [Reason(r, manifest.funnel.rejected.get(r), rows) for r, rows in one.rejects.items()]
     return CorpusView(
         id=name,
         manifest=manifest,
-        languages=(_language_name(manifest.src_lang), _language_name(manifest.tgt_lang)),
+        about=names[0] if only else f"{len(pairs)} pairs: {'; '.join(names[:6])}{'; ...' if names[6:] else ''}",
+        codes=(only.src, only.tgt) if only else ("", ""),
+        languages=(_language_name(only.src), _language_name(only.tgt)) if only else ("Source", "Target"),
         kept=sum(s.rows for s in manifest.shards),
         steps=funnel_steps(manifest.funnel),
         unaccounted=manifest.funnel.unaccounted(),
-        charts=_length_charts(name, manifest, ordered[0], splits[ordered[0]]) if ordered else [],
+        charts=charts,
         lengths=lengths,
         identified=identified,
         split=one.split,

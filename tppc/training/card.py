@@ -25,7 +25,7 @@ def _shown(name: str) -> str:
 
 def model_card(config: TrainConfig, corpora: Sequence[Corpus], pooling: str, last: dict[str, Any]) -> str:
     """`README.md` of an encoder folder, with the YAML head that the Hugging Face hub reads."""
-    codes = sorted({c for corpus in corpora for c in (corpus.pair.src, corpus.pair.tgt)})
+    codes = sorted({c for corpus in corpora for c in corpus.manifest.languages})
     head = ["---", "library_name: transformers", "pipeline_tag: feature-extraction", "language:"]
     head += [f"- {code}" for code in codes]
     if _may_be_hub_id(config.encoder):
@@ -59,8 +59,9 @@ def model_card(config: TrainConfig, corpora: Sequence[Corpus], pooling: str, las
     for corpus in corpora:
         manifest = corpus.manifest
         licences = ", ".join(sorted(manifest.licences)) or "not stated"
+        pairs = ", ".join(manifest.pairs)
         lines.append(
-            f"| {manifest.name} | {manifest.version} | {manifest.pair} | {corpus.rows('train'):,} | {licences} | "
+            f"| {manifest.name} | {manifest.version} | {pairs} | {corpus.rows('train'):,} | {licences} | "
             f"`{manifest.build_digest}` |"
         )
     lines += [

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Self
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tppc.builders.filters.base import SRC, TGT, Filter, Settings, either_language
 from tppc.corpora.languages import Language, Pair
@@ -90,6 +91,12 @@ class Score(Settings):
 
     min: float | None = None
     max: float | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min ({self.min}) is above max ({self.max}), so every score would be refused")
+        return self
 
 
 def _score(settings: Score, pair: Pair) -> pl.Expr:

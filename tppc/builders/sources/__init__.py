@@ -15,7 +15,7 @@ from pathlib import Path
 from tppc.builders.sources.base import Source
 from tppc.errors import TppcError, UsageError
 
-_OWN = ("tatoeba", "wikimatrix", "wikidata")
+_OWN = ("tatoeba", "wikimatrix", "wikidata", "opus", "bitext")
 
 
 @lru_cache
@@ -48,8 +48,9 @@ def source_named(name: str) -> Source:
     entry = plugins()[name]
     try:
         found = entry.load()
-    except Exception as error:
-        raise TppcError(f"the source {name!r} ({entry.value}) cannot be loaded: {error}; update its package") from error
+    except (Exception, SystemExit) as error:  # its module may do anything when it is imported
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise TppcError(f"the source {name!r} ({entry.value}) cannot be loaded: {why}; update its package") from error
     if not isinstance(found, Source) or found.name != name:
         raise TppcError(f"{entry.value} is no tppc source called {name!r}; its package must name a `Source` there")
     return found

@@ -104,6 +104,7 @@ class Request:
     options: dict[str, Any]  # the source's own settings, resolved
     pins: dict[str, str] = field(default_factory=dict)  # the recipe's SHA-256 by file name
     given: str | None = None  # `origin` in the user's word: `sample`, where `origin` is a folder of the package
+    companion: str | None = None  # the second of two line-aligned files
 
 
 class Options(BaseModel):
@@ -120,11 +121,17 @@ class Source:
         about, pairs, size, cadence: for people: what it is, for which pairs, how large, how often it changes.
         files: what is fetched for a pair, relative to `upstream`; empty where that is not known before asking.
         options: the model of its settings. extra: its own columns and their types (`corpora.schema.EXTRA_TYPES`).
+        all_pairs: for a source that has many pairs in one place: `all_pairs(request)` is the request, which has none,
+        with all of them and with the place where they are read (`origin`, `given`).
         sample: where its sample lies inside the package's `samples`, None where there is none.
         split: for a partition that must be read in order and is too large for one go: `split(folder, partition)` reads
         it, leaves partitions of its own below `folder` and returns them. It may be killed and called again with
         the same folder, and then goes on where it was.
         needs_attribution: whether `ATTRIBUTION.tsv.gz` is written.
+        collection: for a source that holds many corpora: which one its settings choose; its name comes between that
+        of the source and the pair, so that several stand side by side.
+        settle: settings that only asking tells (`latest` is `v2018`), which the recipe then holds.
+        catalogue: what there is for the pairs, as rows of a table.
     """
 
     name: str
@@ -141,9 +148,17 @@ class Source:
     files: Callable[[Pair], Sequence[str]] = lambda pair: ()
     options: type[Options] = Options
     extra: tuple[tuple[str, str], ...] = ()
+    all_pairs: Callable[[Request], Request] | None = None
     sample: str | None = None
     split: Callable[[Path, Partition], list[Partition]] | None = None
     needs_attribution: bool = False
+    collection: Callable[[dict[str, Any]], str | None] = lambda options: None
+    settle: Callable[[Request], dict[str, Any]] | None = None
+    catalogue: Callable[[Request], list[dict[str, Any]]] | None = None
+
+    def corpus_name(self, options: dict[str, Any], pair: Pair) -> str:
+        """`<source>/<pair>`, or `<source>/<collection>/<pair>`: the corpus's name, and its place below `--out`."""
+        return "/".join(part for part in (self.name, self.collection(options), str(pair)) if part)
 
 
 def frame(columns: dict[str, list[Any]], extra: dict[str, Any] | None = None) -> pl.DataFrame:

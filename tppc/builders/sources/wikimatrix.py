@@ -1,26 +1,39 @@
 """WikiMatrix: sentence pairs mined from Wikipedia with LASER margins (Schwenk et al., 2021, EACL).
 
 `WikiMatrix.<a>-<b>.tsv.gz`, a before b in the alphabet whatever the order of the pair asked for: margin score,
-text in a, text in b, by falling score, no header and no quoting. The publishers ask not to loop over all files.
+text in a, text in b, by falling score, no header and no quoting. The publishers ask not to loop over all files: many
+pairs come from one tar archive of all 1,620 files, whose members are read where they lie and never unpacked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
-from tppc.builders.download import Fetched, fetch, is_url, join
-from tppc.builders.sources.base import Partition, RawBatch, Refused, Request, Source, frame, unreadable
-from tppc.builders.sources.compressed import Unterminated, damaged, lines_of
-from tppc.corpora.languages import Pair, parse_pair
+import numpy as np
+import polars as pl
+
+from tppc.builders.checksums import path_of
+from tppc.builders.download import Fetched, fetch, fetch_all, is_url, join, shown
+from tppc.builders.progress import note
+from tppc.builders.sources.base import RAW, Partition, RawBatch, Refused, Request, Source, unreadable
+from tppc.builders.sources.blocks import Block, Member, blocks_of, texts
+from tppc.builders.sources.compressed import damaged
+from tppc.corpora.languages import Pair, of_wikimatrix, parse_pair
 from tppc.errors import TppcError, UsageError
 
 UPSTREAM = "https://dl.fbaipublicfiles.com/laser/WikiMatrix/v1"
+ARCHIVE = "https://dl.fbaipublicfiles.com/laser/WikiMatrix/WikiMatrix.v1.1620_language_pairs.tar"
 LICENCE = "CC-BY-SA-3.0"
-_BATCH = 65_536
+#: More files than this are a loop over the publishers' server, which they ask not to make.
+MOST_FILES = 20
 _COLUMNS = 3
 _LARGEST = 3.4e38
+_PLAIN_NUMBER = r"^[0-9]{1,9}(\.[0-9]{1,20})?$"  # what Python's float() and the column's cast read alike
+_NAME = re.compile(r"WikiMatrix\.([a-z_]+)-([a-z_]+)\.tsv\.gz")
 
 
 def file_name(pair: Pair) -> str:
@@ -29,36 +42,123 @@ def file_name(pair: Pair) -> str:
     return f"WikiMatrix.{first}-{second}.tsv.gz"
 
 
+def pairs_named(names: Iterable[str]) -> list[Pair]:
+    """The pairs of some file names, in their order, each with the codes as the file has them, canonical.
+
+    Files of a code that is no BCP-47 language (`simple`, a simplified English) are left out, with a note.
+    """
+    pairs: list[Pair] = []
+    left_out: set[str] = set()
+    for name in names:
+        if match := _NAME.fullmatch(name):
+            sides = [of_wikimatrix(code) for code in match.groups()]
+            left_out.update(code for code, side in zip(match.groups(), sides, strict=True) if side is None)
+            if (src := sides[0]) is None or (tgt := sides[1]) is None or src == tgt:
+                continue
+            if file_name(pair := Pair(src, tgt)) == name:
+                pairs.append(pair)
+            else:  # `hi-en`, or one language under two codes: the pair would be read from another file
+                note(f"wikimatrix: {name} is left out: the file of {pair} is called {file_name(pair)}")
+    if left_out:
+        note(f"wikimatrix: files of codes that are no BCP-47 language are left out: {', '.join(sorted(left_out))}")
+    return pairs
+
+
+def _is_archive(origin: str | None) -> bool:
+    return origin is not None and path_of(origin).endswith(".tar")
+
+
+def _members(path: Path) -> dict[str, Member]:
+    """Where the files lie in an archive, by name. Only headers are read: a second or two for 65 GB."""
+    try:
+        with tarfile.open(path, "r:") as archive:
+            found = [Member(Path(m.name).name, m.offset_data, m.size) for m in archive if m.isfile()]
+    except tarfile.TarError as error:
+        raise TppcError(f"{path}: no tar archive, or a damaged one ({error}); fetch it again") from error
+    return {member.name: member for member in found}
+
+
+def _local(location: str, request: Request) -> Path:
+    """The archive as a local file; its digest is not asked for here."""
+    file = fetch(location, pins=request.pins) if is_url(location) else None
+    return Path(location) if file is None else file.path
+
+
+def _all_pairs(request: Request) -> Request:
+    """The request for all pairs of an archive, or of a folder of files."""
+    origin = ARCHIVE if request.origin is None else request.origin
+    if _is_archive(origin):
+        path = _local(origin, request)
+        if not path.is_file():
+            raise TppcError(f"{path}: no such file; check --from")
+        names = list(_members(path))
+    elif not is_url(origin) and Path(origin).is_dir():
+        names = sorted(path.name for path in Path(origin).iterdir())
+    else:
+        raise UsageError(f"--all-pairs reads the archive of all pairs (.tar) or a folder of files, not {shown(origin)}")
+    pairs = pairs_named(names)
+    if not pairs:
+        raise TppcError(f"{shown(origin)}: holds no file WikiMatrix.<a>-<b>.tsv.gz; check --from")
+    return replace(request, pairs=tuple(pairs), origin=origin, given=request.given or origin)
+
+
 def _location(request: Request, pair: Pair) -> str:
     origin = UPSTREAM if request.origin is None else request.origin
     name = file_name(pair)
-    one_file = origin.endswith((".gz", ".tsv")) if is_url(origin) else Path(origin).is_file()
+    one_file = path_of(origin).endswith((".gz", ".tsv")) if is_url(origin) else Path(origin).is_file()
     if not one_file:
         if not is_url(origin) and not Path(origin).is_dir():
             raise TppcError(f"{origin}: no such file or folder; check --from ('sample' takes the package's samples)")
         return join(origin, name)
     if len(request.pairs) > 1:
         raise UsageError(
-            f"{origin} is one file, but {len(request.pairs)} pairs are asked for: give one --pair, or a root"
+            f"{shown(origin)} is one file, but {len(request.pairs)} pairs are asked for: give one --pair, or a root"
         )
-    given = origin.rsplit("/", 1)[-1]
+    given = path_of(origin).rsplit("/", 1)[-1]
     if given.startswith("WikiMatrix.") and not given.startswith(name.removesuffix(".tsv.gz") + "."):
-        raise UsageError(f"{origin}: this file's name is not that of {pair} ({name}); check --pair")
+        raise UsageError(f"{shown(origin)}: this file's name is not that of {pair} ({name}); check --pair")
     return origin
 
 
 def _fetch(request: Request) -> tuple[list[Partition], dict[str, list[Fetched]]]:
+    if _is_archive(request.origin):
+        return _fetch_archive(request)
+    if request.origin is None and len(request.pairs) > MOST_FILES:
+        raise UsageError(
+            f"{len(request.pairs)} pairs: the publishers of WikiMatrix ask not to loop over their files; take the "
+            f"archive of all pairs (--all-pairs, or --from {ARCHIVE} with --pair)"
+        )
+    files = fetch_all([_location(request, pair) for pair in request.pairs], pins=request.pins)
     partitions, fetched = [], {}
-    for pair in request.pairs:
-        file = fetch(_location(request, pair))
+    for pair, file in zip(request.pairs, files, strict=True):
         assert file is not None, "only optional files may be missing"
         fetched[str(pair)] = [file]
-        partitions.append(
-            Partition(
-                "wikimatrix", (str(pair),), {"pairs": str(file.path)}, {"pairs": file.snapshot.sha256}, request.limit
-            )
-        )
+        partitions.append(_partition(pair, file, request.limit))
     return partitions, fetched
+
+
+def _fetch_archive(request: Request) -> tuple[list[Partition], dict[str, list[Fetched]]]:
+    assert request.origin is not None, "an archive is named"
+    file = fetch(request.origin, pins=request.pins)
+    assert file is not None, "only optional files may be missing"
+    members = _members(file.path)
+    partitions = []
+    for pair in request.pairs:
+        if (member := members.get(file_name(pair))) is None:
+            raise TppcError(f"{file.path}: holds no {file_name(pair)}, the file of {pair}; check --pair")
+        partitions.append(_partition(pair, file, request.limit, member))
+    return partitions, {str(pair): [file] for pair in request.pairs}
+
+
+def _partition(pair: Pair, file: Fetched, limit: int | None, member: Member | None = None) -> Partition:
+    return Partition(
+        "wikimatrix",
+        (str(pair),),
+        {"pairs": str(file.path)},
+        {"pairs": file.snapshot.sha256},
+        limit,
+        asdict(member) if member else {},
+    )
 
 
 def _parse(line: bytes, number: int) -> tuple[float, str, str] | Refused:
@@ -77,39 +177,59 @@ def _parse(line: bytes, number: int) -> tuple[float, str, str] | Refused:
     return score, first, second
 
 
+_PARSED = {"line": pl.Int64, "score": pl.Float64, "first": pl.String, "second": pl.String}
+
+
+def _columns(block: Block, count: int, path: Path) -> tuple[pl.DataFrame, list[Refused]]:
+    """Line number, score and texts of the first `count` lines of a block, in order, and the lines that have none.
+
+    Lines with three columns, a plain number and valid UTF-8 are read as columns, all others by `_parse`.
+    """
+    wide = np.flatnonzero(block.widths[:count] >= _COLUMNS)
+    score, first, second = (texts(block.column(number, wide)) for number in range(_COLUMNS))
+    plain = score.str.contains(_PLAIN_NUMBER).fill_null(False) & first.is_not_null() & second.is_not_null()
+    rows = pl.DataFrame({"line": wide + block.first, "score": score, "first": first, "second": second, "plain": plain})
+    rows = rows.filter("plain").select(pl.col(name).cast(kind) for name, kind in _PARSED.items())
+    if rows.height == count:
+        return rows, []
+    odd = np.setdiff1d(np.arange(count), rows["line"].to_numpy() - block.first, assume_unique=True)
+    read: list[tuple[int, float, str, str]] = []
+    refused: list[Refused] = []
+    for index in odd.tolist():
+        number = block.first + index
+        parsed = _parse(block.line(index), number)
+        if not isinstance(parsed, Refused):
+            read.append((number, *parsed))
+        elif block.unterminated and index == block.lines - 1:
+            raise damaged(path, number - 1, "the last line is cut")
+        else:
+            refused.append(parsed)
+    return pl.concat([rows, pl.DataFrame(read, schema=_PARSED, orient="row")]).sort("line"), refused
+
+
 def _read(partition: Partition) -> Iterator[RawBatch]:
     (pair_text,) = partition.pairs
     pair = parse_pair(pair_text)
     codes = [side.wikimatrix for side in pair.languages]
-    exchanged = codes != sorted(codes)
+    sides = {"src_text": "first", "tgt_text": "second"}
+    if codes != sorted(codes):
+        sides = {"src_text": "second", "tgt_text": "first"}
     path = partition.path("pairs")
     assert path is not None, "a WikiMatrix partition has its file"
-    columns: dict[str, list[Any]] = {name: [] for name in ("source_id", "score", "src_text", "tgt_text", "licence")}
-    refused: list[Refused] = []
-
-    def batch() -> RawBatch:
-        found = RawBatch(pair, frame(columns), list(refused))
-        for values in columns.values():
-            values.clear()
-        refused.clear()
-        return found
-
-    for number, line in enumerate(lines_of(path), start=1):
-        if partition.limit is not None and number > partition.limit:
-            break
-        parsed = _parse(line, number)
-        if isinstance(parsed, Refused):
-            if isinstance(line, Unterminated):
-                raise damaged(path, number - 1, "the last line is cut")
-            refused.append(parsed)
-        else:
-            score, first, second = parsed
-            values = (str(number), score, second, first) if exchanged else (str(number), score, first, second)
-            for name, value in zip(columns, (*values, LICENCE), strict=True):
-                columns[name].append(value)
-        if len(columns["score"]) + len(refused) >= _BATCH:
-            yield batch()
-    yield batch()
+    member = Member(**partition.options) if partition.options else None
+    for block in blocks_of(path, member):
+        count = block.lines if partition.limit is None else min(block.lines, partition.limit - block.first + 1)
+        rows, refused = _columns(block, count, path / member.name if member else path)
+        raw = {
+            **{name: pl.col(column) for name, column in sides.items()},
+            "source_id": pl.col("line"),
+            "score": pl.col("score"),
+            "licence": pl.lit(LICENCE),
+            "attribution": pl.lit(None),
+        }
+        yield RawBatch(pair, rows.select(raw[name].cast(kind).alias(name) for name, kind in RAW.items()), refused)
+        if block.first + count - 1 == partition.limit:
+            return
 
 
 SOURCE = Source(
@@ -126,6 +246,7 @@ SOURCE = Source(
     ),
     fetch=_fetch,
     read=_read,
+    all_pairs=_all_pairs,
     pairs="1,620 pairs of 85 languages",
     size="134K-1M pairs for en-hi, en-ja, en-ar; 127M in all",
     cadence="fixed (2019)",
