@@ -321,11 +321,11 @@ def test_no_corpus_is_built_inside_another(tmp_path: Path) -> None:
     pair = [parse_pair("en-hi")]
     (corpus,) = build("bitext", pair, origin=str(path), out=tmp_path / "out")
     before = sorted(corpus.path.rglob("*"))
-    with pytest.raises(TppcError, match="lies in the corpus"):
+    with pytest.raises(TppcError, match="lies inside the corpus"):
         build(
             "bitext", pair, origin=str(path), out=tmp_path / "out", recipe=load_recipe(None, bitext={"name": "en-hi"})
         )
-    with pytest.raises(TppcError, match="lies in the corpus"):
+    with pytest.raises(TppcError, match="lies inside the corpus"):
         build("bitext", pair, origin=str(path), out=corpus.path)
     assert sorted(corpus.path.rglob("*")) == before
 
