@@ -13,7 +13,7 @@ T = TypeVar("T")
 _DEPTH = 4
 # Seconds after which a thread that runs Python code lets another one in. The maker needs that for an instant between
 # two long calls into C; with Python's five milliseconds it would stand still while the taker works on what it has.
-_TURN = 0.0005
+_TURN = 0.0001
 
 
 @contextmanager
