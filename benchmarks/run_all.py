@@ -8,7 +8,7 @@ from pathlib import Path
 
 SCRIPTS = (
     "startup.py",
-    "cleaning.py",
+    "quality/compare.py",
     "wikimatrix_read.py",
     "build_scale.py",
     "transfer.py",

@@ -15,9 +15,13 @@ def by_kind(corpus: Corpus, snapshot: Path, truth: Path) -> dict[str, float]:
 
     A group are the rows with the same texts; a duplicate counts as dropped when exactly one row of its group is left.
     """
+    return shares({int(i) for i in corpus.scan("train").collect()["source_id"]}, snapshot, truth)
+
+
+def shares(kept: set[int], snapshot: Path, truth: Path) -> dict[str, float]:
+    """As `by_kind`, for the row numbers (from 1) that something kept."""
     kinds = [line.split("\t")[1] for line in truth.read_text().splitlines()]
     lines = gzip.decompress(snapshot.read_bytes()).decode("utf-8", "replace").split("\n")
-    kept = {int(i) for i in corpus.scan("train").collect()["source_id"]}
     groups: dict[tuple[int, ...], list[int]] = {}
     for number, line in enumerate(lines[: len(kinds)], start=1):
         groups.setdefault(tuple(side_key(normalise(t)) for t in line.split("\t")[1:3]), []).append(number)

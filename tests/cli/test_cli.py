@@ -152,7 +152,7 @@ def test_the_funnel_is_printed_in_the_order_of_the_steps(tmp_path: Path) -> None
     names = [line.split()[1] for line in shown.splitlines() if line.startswith("  - ")]
     assert names[0] == "unreadable"
     assert names[1:3] == ["empty", "mojibake"]
-    assert names[-2:] == ["duplicates", "language"]
+    assert names[names.index("duplicates") :][:2] == ["duplicates", "language"]
 
 
 def test_a_dry_run_prints_no_secret_and_asks_no_catalogue(tmp_path: Path) -> None:

@@ -71,3 +71,22 @@ def test_a_zero_vector_and_no_keys_are_no_error() -> None:
     scores, indices = nearest(np.zeros((1, 2)), np.eye(2), 1)
     assert (scores.tolist(), indices.tolist()) == ([[0.0]], [[0]])
     assert nearest(np.ones((2, 3)), np.empty((0, 3)), 5)[1].shape == (2, 0)
+
+
+def test_vectors_are_the_same_to_the_last_bit_whatever_the_threads(encoder: Encoder) -> None:
+    texts = ["a b", "long words here", "c " * 30, "h g f", "a"] * 9
+    one, three = (embed(encoder, texts, batch_tokens=60, threads=n) for n in (1, 3))
+    assert one.tobytes() == three.tobytes()
+    np.testing.assert_allclose(one, embed(encoder, texts), atol=1e-5)
+
+
+def test_combinations_that_do_not_count_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "_CELLS", 4)
+    monkeypatch.setattr(neighbours, "_COLUMNS", 2)
+    keys = np.array([[1, 0], [1, 0.1], [1, 0.2], [0, 1]], dtype=np.float32)
+    without = np.array([0, 0, 1]), np.array([0, 2, 1])
+    scores, indices = nearest(keys[:2], keys, 2, without=without)
+    assert indices.tolist() == [[1, 3], [2, 0]]
+    few, _ = nearest(keys[:1], keys[:2], 2, without=(np.array([0]), np.array([0])))
+    assert np.isfinite(few).tolist() == [[True, False]]
+    assert np.isfinite(scores).all()

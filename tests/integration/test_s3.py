@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import pytest
 import requests
 from commands import command
 from factory import write_corpus
+from s3_server import SECRET, new_bucket, s3_server, s3_variables
 
 from tppc.corpora.manifest import read_manifest
 from tppc.errors import TppcError, UsageError
@@ -28,44 +27,21 @@ from tppc.manifests.stores import ObjectStore
 from tppc.manifests.verify import verify
 
 ROWS = [(f"The house number {i} is old.", f"मकान संख्या {i} पुराना है।") for i in range(60)]
-SECRET = "wJalrXUtnFEMI-secret"
-_SERVE = "import sys; from moto.server import main; main(['-H', '127.0.0.1', '-p', sys.argv[1]])"
 
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """An S3 server in a process of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-c", _SERVE, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(600):
-            assert server.poll() is None, "the S3 server ended at once"
-            try:
-                requests.get(url, timeout=5)
-                break
-            except requests.ConnectionError:
-                time.sleep(0.1)
+    with s3_server() as url:
         yield url
-    finally:
-        server.kill()
-        server.wait()
 
 
 @pytest.fixture
 def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
     """An empty bucket, which tppc finds by the usual variables."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    name = f"b{abs(hash(request.node.name)) % 10**12}"
-    requests.put(f"{endpoint}/{name}", timeout=10).raise_for_status()
-    return f"s3://{name}"
+    for name, value in s3_variables(endpoint).items():
+        monkeypatch.setenv(name, value)
+    return new_bucket(endpoint, f"b{abs(hash(request.node.name)) % 10**12}")
 
 
 @pytest.fixture

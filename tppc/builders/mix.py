@@ -22,7 +22,7 @@ from tppc.builders.rejects import Rejects
 from tppc.corpora.corpus import Corpus, outside_of_corpora
 from tppc.corpora.files import sha256_of_value
 from tppc.corpora.licences import allows, combine
-from tppc.corpora.manifest import NAME, Funnel, Manifest, Parent, SourceFacts, digest_of_build
+from tppc.corpora.manifest import NAME, Funnel, Manifest, Parent, Protected, SourceFacts, digest_of_build
 from tppc.corpora.schema import SPLITS
 from tppc.errors import TppcError, UsageError
 from tppc.manifests.addresses import safe_name
@@ -191,7 +191,7 @@ def _describe(
         language_id=manifests[0].language_id
         if all(m.language_id == manifests[0].language_id for m in manifests)
         else {},
-        protected=[p for p in manifests[0].protected if all(p in m.protected for m in manifests)],
+        protected=_protected(manifests),
         funnel=total,
         source_counts={},
         licence=whole,
@@ -204,11 +204,22 @@ def _describe(
             versions=versions(),
             shards=packed.shards,
             parents=parents,
-            protected=[p for p in manifests[0].protected if all(p in m.protected for m in manifests)],
+            protected=_protected(manifests),
         ),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         **packed.fields(),
     )
+
+
+def _protected(manifests: Sequence[Manifest]) -> list[Protected]:
+    """Sets that every parent was kept free of, with the rows that all of them lost to it."""
+    found = []
+    for known in manifests[0].protected:
+        same = [p for m in manifests for p in m.protected if p.sha256 == known.sha256]
+        if len(same) == len(manifests):
+            lost = [p.rows for p in same if p.rows is not None]
+            found.append(known.model_copy(update={"rows": sum(lost) if len(lost) == len(same) else None}))
+    return found
 
 
 def _command(manifests: Sequence[Manifest], settings: MixSettings, name: str, declared: str | None) -> str:

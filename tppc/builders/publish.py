@@ -5,7 +5,7 @@ all.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,12 +18,12 @@ from tppc.builders.engine import versions
 from tppc.builders.pack import Packed, pack
 from tppc.builders.recipe import Recipe
 from tppc.builders.rejects import Rejects
-from tppc.builders.select import draw_holdout, split_rows
+from tppc.builders.select.holdout import draw_holdout, split_rows
 from tppc.builders.sources.base import Source
 from tppc.corpora.files import complete_or_absent
 from tppc.corpora.languages import Pair
 from tppc.corpora.licences import combine
-from tppc.corpora.manifest import Funnel, Manifest, Snapshot, SourceFacts, digest_of_build
+from tppc.corpora.manifest import Funnel, Manifest, Protected, Snapshot, SourceFacts, digest_of_build
 from tppc.manifests.folder import appearing, finish
 
 HELDOUT = "heldout.parquet"
@@ -36,7 +36,7 @@ _JUDGED = "Language ID and filters are automatic; the rejects show where they er
 
 @dataclass(frozen=True)
 class Identified:
-    """One pair after step 4: bucket files in order, and what the earlier steps counted and refused."""
+    """One pair after step 5: bucket files in order, and what the earlier steps counted and refused."""
 
     pair: Pair
     buckets: list[Path]
@@ -44,6 +44,8 @@ class Identified:
     counts: dict[str, int]
     rejects: Rejects
     snapshots: list[Snapshot]
+    protected: list[Protected] = field(default_factory=list)
+    encoder: dict[str, str | None] = field(default_factory=dict)
 
 
 def publish(
@@ -64,9 +66,8 @@ def _write(found: Identified, source: Source, recipe: Recipe, folder: Path, comm
         attribution=source.needs_attribution,
         refuse=dropped.add,
     )
-    funnel = found.funnel.model_copy(
-        update={"dropped": {dropped.reason: dropped.rows} if dropped.rows else {}, "kept": packed.kept}
-    )
+    held_out = {dropped.reason: dropped.rows} if dropped.rows else {}
+    funnel = found.funnel.model_copy(update={"dropped": {**found.funnel.dropped, **held_out}, "kept": packed.kept})
     assert funnel.unaccounted() == 0, f"the funnel of {found.pair} must add up: {funnel}"
     found.rejects.publish(folder)
     if held.height:
@@ -85,8 +86,9 @@ def _rows(found: Identified, source: Source, held: pl.DataFrame) -> Iterator[pl.
             src_lang=pl.lit(found.pair.src),
             tgt_lang=pl.lit(found.pair.tgt),
             source=pl.lit(source.name),
-            similarity=pl.lit(None, pl.Float32),
         )
+        if "similarity" not in rows.columns:  # nobody asked for one
+            rows = rows.with_columns(similarity=pl.lit(None, pl.Float32))
         yield split_rows(rows, held)
 
 
@@ -129,7 +131,9 @@ def _describe(
         recipe_digest=digest,
         versions=versions(),
         git=commit(),
-        language_id={"model": lid.MODEL, "sha256": lid.SHA256} if recipe.language_id.enabled else {},
+        language_id=lid.described(recipe.language_id) if recipe.language_id.enabled else {},
+        encoder=found.encoder,
+        protected=found.protected,
         funnel=funnel,
         source_counts=found.counts,
         licence=licence,
@@ -137,7 +141,11 @@ def _describe(
         limits=[*([MADE] if made else []), *source.limits, _JUDGED],
         files={},
         build_digest=digest_of_build(
-            snapshots=snapshots, recipe_digest=digest, versions=versions(), shards=packed.shards
+            snapshots=snapshots,
+            recipe_digest=digest,
+            versions=versions(),
+            shards=packed.shards,
+            protected=found.protected,
         ),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         **packed.fields(),

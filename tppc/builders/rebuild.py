@@ -11,6 +11,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tppc.builders.mix import mix
 from tppc.builders.mixture import MixSettings
 from tppc.builders.progress import note
 from tppc.builders.recipe import load_recipe
+from tppc.builders.rescore import rescore
 from tppc.corpora.corpus import Corpus, outside_of_corpora
 from tppc.corpora.files import sha256_of_file
 from tppc.corpora.languages import parse_pair
@@ -30,7 +32,7 @@ from tppc.manifests.addresses import safe_name
 from tppc.manifests.places import Place
 from tppc.manifests.rules import digest_faults
 
-_OPTIONS = {"--pair", "--from", "--companion", "--endpoint", "--recipe"}
+_OPTIONS = {"--pair", "--from", "--companion", "--endpoint", "--protect", "--against", "--recipe"}
 _NOT_PACKAGES = {"unicode"}  # comes with Python itself
 
 
@@ -65,6 +67,9 @@ def rebuild(
     companion: str | None = None,
     out: Path = Path("rebuilt"),
     workers: int | None = None,
+    protect: Sequence[Path] = (),
+    against: Sequence[Path] = (),
+    score_with: str | None = None,
 ) -> Rebuilt:
     """Build a corpus again from its manifest, to `<out>/<name>`, which must not be there.
 
@@ -72,7 +77,9 @@ def rebuild(
         location: a `manifest.json`, the folder of a corpus, or the URL of either.
         origin: where its snapshots are now; None for the place that the manifest names, which can be a URL, the true
         upstream or `sample`; of a mixture, the folder in which its parents lie under their names. companion: the same
-        for the second of two line-aligned files.
+        for the second of two line-aligned files. protect, against: where the texts and corpora are that it was kept
+        free of; a manifest knows their digests alone. score_with: where the encoder is that scored it; None for the
+        name that the manifest has.
 
     Raises `TppcError` where a snapshot is not to be had, `UsageError` for a corpus that no single command built.
     """
@@ -89,8 +96,14 @@ def rebuild(
     if other := _other_versions(manifest):
         note(f"{manifest.name} was built with other versions, so its digest will differ: {', '.join(other)}")
         note(f"for the same ones: {pip_line(manifest)}")
+    encoder = {"encoder": score_with or manifest.encoder["name"]} if manifest.encoder else None
     if manifest.parents:
-        corpus = _mix_again(manifest, origin, out)
+        parents = _parents(manifest, origin)
+        if "mix" in manifest.recipe:
+            corpus = _mix_again(manifest, parents, out)
+        else:
+            settings = load_recipe(None, score={**manifest.recipe["score"], **(encoder or {})}).score
+            corpus = rescore(parents[0], out / manifest.name, settings, name=manifest.name, workers=workers)
         return Rebuilt(corpus, manifest, _differences(manifest, corpus.manifest))
     command = _parse(manifest)
     with tempfile.TemporaryDirectory() as folder:
@@ -105,9 +118,11 @@ def rebuild(
             companion=companion,
             endpoint=command.endpoint if origin is None else None,
             out=out,
-            recipe=load_recipe(links / NAME),
+            recipe=load_recipe(links / NAME, score=encoder),
             pins=_pins(manifest),
             workers=workers,
+            protect=protect,
+            against=against,
         )
     return Rebuilt(corpus, manifest, _differences(manifest, corpus.manifest))
 
@@ -138,15 +153,15 @@ def _parse(manifest: Manifest) -> _Command:
     return _Command(words[2], given.get("--from"), given.get("--companion"), given.get("--endpoint"))
 
 
-def _mix_again(manifest: Manifest, origin: str | None, out: Path) -> Corpus:
-    """Mix again: a mixture is made from corpora, which must lie in the folder `origin` under their names.
+def _parents(manifest: Manifest, origin: str | None) -> list[Corpus]:
+    """The corpora that a corpus was made from, which must lie in the folder `origin` under their names.
 
     Raises `UsageError` without a folder, `TppcError` for a parent that is not there or is another one.
     """
     parents = ", ".join(f"{p.name}@{p.version} (build digest {p.build_digest})" for p in manifest.parents)
     if origin is None:
         raise UsageError(
-            f"{manifest.name}: a mixture, made from the corpora {parents}; pull or rebuild them, and say with --from "
+            f"{manifest.name}: was made from the corpora {parents}; pull or rebuild them, and say with --from "
             "in which folder they lie under their names"
         )
     corpora = []
@@ -160,6 +175,10 @@ def _mix_again(manifest: Manifest, origin: str | None, out: Path) -> Corpus:
                 f"{folder}: has the build digest {corpora[-1].digest}, but {manifest.name} was made from "
                 f"{parent.name}@{parent.version} with {parent.build_digest}"
             )
+    return corpora
+
+
+def _mix_again(manifest: Manifest, corpora: Sequence[Corpus], out: Path) -> Corpus:
     words = shlex.split(manifest.command)
     licence = words[words.index("--licence") + 1] if "--licence" in words else None
     settings = MixSettings.model_validate(manifest.recipe["mix"])

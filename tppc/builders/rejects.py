@@ -27,22 +27,27 @@ class Rejects:
 
     def __init__(self) -> None:
         self._kept: dict[str, list[tuple[int, str, str]]] = {}  # (order key, source id, line): a total order
+        self._highest: dict[str, int] = {}  # order key of the last one that has a place, once all are taken
 
     def _add(self, reason: str, order: int, source_id: str, line: str) -> None:
         kept = self._kept.setdefault(reason, [])
         kept.append((order, source_id, line))
         if len(kept) >= 2 * LIMIT:
-            self._trim(kept)
+            self._trim(reason)
 
-    @staticmethod
-    def _trim(kept: list[tuple[int, str, str]]) -> None:
+    def _trim(self, reason: str) -> None:
+        kept = self._kept[reason]
         kept.sort()
         del kept[LIMIT:]
+        if len(kept) == LIMIT:
+            self._highest[reason] = kept[-1][0]
 
     def add_rows(self, rows: pl.DataFrame) -> None:
         """Add rows with the columns `reason`, `order_key`, `source_id`, `src_text`, `tgt_text`, `score` and, where
         there is something to say about a single row, `detail`."""
         for (reason,), group in rows.group_by("reason"):
+            if (highest := self._highest.get(str(reason))) is not None:
+                group = group.filter(pl.col("order_key") <= pl.lit(highest, pl.UInt64))  # noqa: PLW2901
             for row in group.sort("order_key", "source_id").head(LIMIT).iter_rows(named=True):
                 names = ("source_id", "src_text", "tgt_text", "score", "detail")
                 entry = {name: row[name] for name in names if row.get(name) is not None}
@@ -64,7 +69,7 @@ class Rejects:
 
     def _entries(self) -> Iterator[tuple[int, str, str]]:
         for reason in sorted(self._kept):
-            self._trim(self._kept[reason])
+            self._trim(reason)
             yield from self._kept[reason]
 
     def save(self, path: Path) -> None:
@@ -86,7 +91,8 @@ class Rejects:
     def sample(self, reason: str, count: int) -> list[dict[str, Any]]:
         """The first rows of a reason."""
         kept = self._kept.get(reason, [])
-        self._trim(kept)
+        if kept:
+            self._trim(reason)
         return [json.loads(line) for *_, line in kept[:count]]
 
 

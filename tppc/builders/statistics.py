@@ -13,11 +13,23 @@ from tppc.corpora.manifest import Histogram, Measure, SplitStatistics
 
 _BINS = 24
 _SRC, _TGT = pl.col("src_text"), pl.col("tgt_text")
+
+
+def _words(text: pl.Expr) -> pl.Expr:
+    """Words of a normalised text: single spaces stand between them, and nowhere else."""
+    return (
+        pl.when(text.str.len_bytes() > 0)
+        .then(text.str.count_matches(" ", literal=True) + 1)
+        .otherwise(0)
+        .cast(pl.Float64)
+    )
+
+
 _MEASURES = {
     "src_chars": _SRC.str.len_chars().cast(pl.Float64),
     "tgt_chars": _TGT.str.len_chars().cast(pl.Float64),
-    "src_words": _SRC.str.count_matches(r"\S+").cast(pl.Float64),
-    "tgt_words": _TGT.str.count_matches(r"\S+").cast(pl.Float64),
+    "src_words": _words(_SRC),
+    "tgt_words": _words(_TGT),
     "ratio": (_TGT.str.len_chars() / _SRC.str.len_chars()).round(2),
     "score": pl.col("score").cast(pl.Float64).round(3),
     "similarity": pl.col("similarity").cast(pl.Float64).round(3),

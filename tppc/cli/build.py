@@ -7,7 +7,7 @@ import json
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -72,13 +72,46 @@ Origin = Annotated[
         help="Where to read: nothing (the true upstream), 'sample', a mirror root, a file, a URL, or '-' (stdin).",
     ),
 ]
-Out = Annotated[Path, typer.Option(help="Folder of corpora; a corpus goes to OUT/SOURCE/PAIR")]
+Out = Annotated[
+    str, typer.Option(help="Folder of corpora, or a URL such as s3://bucket/corpora; a corpus goes to OUT/SOURCE/PAIR")
+]
 RecipeFile = Annotated[
     Path | None,
     typer.Option("--recipe", help="TOML file with settings that differ from the defaults, or a manifest.json."),
 ]
+Preset = Annotated[
+    str | None, typer.Option("--preset", help="Settings to start from: default, strict, social or none.")
+]
 HoldoutText = Annotated[str | None, typer.Option("--holdout", help="Pairs to set aside, such as dev=500,test=500.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; never changes the result.")]
+EngineKind = Annotated[
+    Literal["local", "ray"], typer.Option("--engine", help="Processes of this machine, or a Ray cluster (tppc[ray]).")
+]
+RayAddress = Annotated[
+    str | None, typer.Option("--ray-address", help="The cluster; by default RAY_ADDRESS, or this machine alone.")
+]
+Work = Annotated[
+    str | None, typer.Option("--work", help="Folder or URL of what is between the steps; OUT/.work by default.")
+]
+Protects = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--protect",
+        help="Texts that must not occur, on any side, in any split: a file or folder (lines, TSV, CSV, JSON, CoNLL, "
+        "CoNLL-U, Parquet), or a corpus (its dev and test); repeat for more.",
+    ),
+]
+Against = Annotated[
+    list[Path] | None, typer.Option("--against", help="A corpus whose pairs are left to it; repeat for more.")
+]
+Near = Annotated[
+    Literal["off", "letters", "similar"] | None,
+    typer.Option("--near", help="Near duplicates: dedup.near of the recipe (letters by default)."),
+]
+ScoreWith = Annotated[
+    str | None,
+    typer.Option("--score-with", help="Refuse pairs that this encoder (a name or a folder) takes for no translations."),
+]
 Limit = Annotated[int | None, typer.Option(min=1, help="Stop after this many source records, before filters.")]
 Settings = Annotated[
     list[str] | None,
@@ -113,22 +146,35 @@ def _command(source: str, flags: dict[str, Any]) -> Callable[..., None]:
     def run(
         pair: Pairs = None,
         origin: Origin = None,
-        out: Out = Path("corpora"),
+        out: Out = "corpora",
         recipe_file: RecipeFile = None,
+        preset: Preset = None,
         holdout: HoldoutText = None,
+        protect: Protects = None,
+        against: Against = None,
+        near: Near = None,
+        score_with: ScoreWith = None,
         settings: Settings = None,
         workers: Workers = None,
+        engine: EngineKind = "local",
+        ray_address: RayAddress = None,
+        work: Work = None,
         limit: Limit = None,
         dry_run: DryRun = False,
         as_json: Json = False,
         **own: Any,
     ) -> None:
-        from tppc.builders.build import build, catalogue
+        from tppc.builders.build import build, build_into, catalogue
         from tppc.builders.download import shown
-        from tppc.builders.recipe import load_recipe
+        from tppc.builders.engine import Engine
+        from tppc.builders.plan import steps
+        from tppc.builders.recipe import load_recipe, origins
+        from tppc.builders.score import with_scorer
+        from tppc.builders.select.named import kept_out
         from tppc.builders.sources import source_named
         from tppc.cli.corpora import print_funnels
         from tppc.corpora.languages import parse_pair
+        from tppc.manifests.addresses import scheme
 
         all_pairs = own.pop("all_pairs", None)
         if all_pairs and pair:
@@ -143,27 +189,45 @@ def _command(source: str, flags: dict[str, Any]) -> Callable[..., None]:
             if (value := own.pop(flag, None)) is not None:
                 filters.setdefault(name, {})[key] = value
         options = {**{k: v for k, v in own.items() if v is not None}, **_settings(settings)}
-        own_settings = {"filters": filters or None, source: options or None}
-        recipe = load_recipe(recipe_file, holdout=_holdout(holdout), limit=limit, **own_settings)
         if listing and dry_run:
             raise UsageError("--list asks the catalogue and builds nothing: give it without --dry-run")
+        own_settings: dict[str, Any] = {
+            "filters": filters or None,
+            "dedup": {"near": near} if near else None,
+            source: options or None,
+        }
+        own_settings["score"] = {"encoder": score_with} if score_with else None
+        own_settings |= {"preset": preset, "holdout": _holdout(holdout), "limit": limit}
+        recipe = load_recipe(recipe_file, **own_settings)
         if listing:
             print_catalogue(catalogue(source, pairs or [], origin=origin, recipe=recipe), as_json)
             return
         if dry_run:
             entry = source_named(source)
+            recipe, _ = with_scorer(recipe)
+            recipe, _ = kept_out(recipe, protect or (), against or (), pair or [])
             table = recipe.options(entry).model_dump(mode="json")
             plan = {
                 "source": source,
                 "pairs": "all" if all_pairs else pair,
                 "from": shown(origin or places["endpoint"] or entry.upstream),
-                "out": [str(out / entry.corpus_name(table, p)) for p in pairs or []],
+                "out": [f"{out.rstrip('/')}/{entry.corpus_name(table, p)}" for p in pairs or []],
+                "preset": recipe.preset,
+                "settings_from": origins(recipe_file, **own_settings),
+                "steps": steps(recipe, entry),
                 "recipe": recipe.resolved(entry),
             }
             typer.echo(json.dumps(plan, indent=2, ensure_ascii=False))
             return
-        corpora = build(source, pairs, origin=origin, out=out, recipe=recipe, workers=workers, **places)
-        print_funnels(corpora, as_json)
+        if ray_address and engine != "ray":
+            raise UsageError("--ray-address names a Ray cluster: it goes with --engine ray")
+        how = {"workers": workers, "engine": Engine(engine, workers, ray_address), "work": work, **places}
+        how |= {"protect": protect or (), "against": against or ()}
+        if scheme(out) in ("", "file", "local"):
+            folder = Path(out.split("://", 1)[-1])
+            print_funnels(build(source, pairs, origin=origin, out=folder, recipe=recipe, **how), as_json)
+        else:
+            print_funnels(build_into(source, pairs, out, origin=origin, recipe=recipe, **how), as_json)
 
     common = list(inspect.signature(run, eval_str=True).parameters.values())[:-1]
     if source in FROM:

@@ -12,10 +12,14 @@ import typer
 from tppc.cli.export import export
 from tppc.cli.mix import mix
 from tppc.cli.publish import pull
+from tppc.cli.score import score
+from tppc.cli.tune import tune
 
 if TYPE_CHECKING:
+    from tppc.builders.target import StoredCorpus
     from tppc.corpora.corpus import Corpus
 
+_AFTER_DEDUP = ("language", "mixed_language", "similarity")
 Paths = Annotated[list[Path], typer.Argument(help="Corpus folders.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Split = Annotated[str, typer.Option(help="train, dev or test.")]
@@ -24,20 +28,22 @@ Count = Annotated[int, typer.Option("-n", min=1, help="Rows to show.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Look at, mix, export and pull corpora.", no_args_is_help=True, rich_markup_mode=None)
-    for command in (show, head, stats, mix, export, pull):
+    group = typer.Typer(
+        help="Look at, mix, score, export and pull corpora.", no_args_is_help=True, rich_markup_mode=None
+    )
+    for command in (show, head, stats, mix, score, export, pull, tune):
         group.command()(command)
     app.add_typer(group, name="corpora")
 
 
-def print_funnels(corpora: Sequence[Corpus], as_json: bool) -> None:
+def print_funnels(corpora: Sequence[Corpus | StoredCorpus], as_json: bool) -> None:
     """Print what became of every row that was read."""
     if as_json:
         found = [
             {
                 "path": str(c.path),
                 "name": c.name,
-                "build_digest": c.digest,
+                "build_digest": c.manifest.build_digest,
                 "funnel": c.manifest.funnel.model_dump(),
                 "source_counts": c.manifest.source_counts,
             }
@@ -52,8 +58,9 @@ def print_funnels(corpora: Sequence[Corpus], as_json: bool) -> None:
         for name in _in_order(funnel.rejected):
             _line(f"- {name}", funnel.rejected[name])
         _line("- duplicates", funnel.deduplicated)
-        if "language" in funnel.rejected:
-            _line("- language", funnel.rejected["language"])
+        for name in _AFTER_DEDUP:
+            if name in funnel.rejected:
+                _line(f"- {name}", funnel.rejected[name])
         for name, count in funnel.dropped.items():
             _line(f"- {name}", count)
         for name, count in funnel.kept.items():
@@ -66,11 +73,11 @@ def print_funnels(corpora: Sequence[Corpus], as_json: bool) -> None:
 
 
 def _in_order(reasons: Iterable[str]) -> list[str]:
-    """Reasons in the order in which rows meet them: reading, then the filters; language ID comes after dedup."""
+    """Reasons in the order in which rows meet them: reading, then the filters; the rest comes after dedup."""
     from tppc.builders.filters import FILTERS
 
     filters = [f.name for f in FILTERS]
-    asked = [name for name in reasons if name != "language"]
+    asked = [name for name in reasons if name not in _AFTER_DEDUP]
     return sorted(asked, key=lambda name: (name in filters, filters.index(name) if name in filters else 0, name))
 
 

@@ -23,6 +23,15 @@ def rebuild(
     companion: Annotated[
         str | None, typer.Option("--companion", help="The second of two line-aligned files (bitext).")
     ] = None,
+    protect: Annotated[
+        list[Path] | None, typer.Option("--protect", help="Texts that it was kept free of; repeat for more.")
+    ] = None,
+    against: Annotated[
+        list[Path] | None, typer.Option("--against", help="A corpus whose pairs were left to it; repeat for more.")
+    ] = None,
+    score_with: Annotated[
+        str | None, typer.Option("--score-with", help="Where the encoder is that scored it, if it was a folder.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="A folder for the new corpus, which goes to OUT/NAME.")] = Path("rebuilt"),
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; never changes the result.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -34,7 +43,8 @@ def rebuild(
     from tppc.builders.rebuild import pip_line
     from tppc.builders.rebuild import rebuild as run
 
-    done = run(manifest, origin=origin, companion=companion, out=out, workers=workers)
+    places = {"protect": protect or (), "against": against or ()}
+    done = run(manifest, origin=origin, companion=companion, out=out, workers=workers, score_with=score_with, **places)
     if as_json:
         found = {
             "path": str(done.corpus.path),

@@ -102,6 +102,16 @@ _OWN_SCRIPT = {
     "ka": ("Georgian",),
     "hy": ("Armenian",),
     "el": ("Greek",),
+    "ta": ("Tamil",),
+    "te": ("Telugu",),
+    "kn": ("Kannada",),
+    "ml": ("Malayalam",),
+    "gu": ("Gujarati",),
+    "pa": ("Gurmukhi",),
+    "or": ("Oriya",),
+    "si": ("Sinhala",),
+    "km": ("Khmer",),
+    "lo": ("Lao",),
 }
 _ARABIC_VARIETIES = ("ary", "arq", "acm", "afb", "apc", "ajp", "ayl", "aeb", "acx")
 

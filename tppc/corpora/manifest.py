@@ -140,6 +140,7 @@ class Protected(_Model):
     name: str
     sha256: Sha256 = Field(description="of the set's keys or file")
     texts: int | None = Field(default=None, description="how many texts it holds")
+    rows: int | None = Field(default=None, description="rows that shared something with it; some may count for several")
 
 
 class Commit(_Model):
@@ -217,6 +218,9 @@ class Manifest(_Model):
     git: Commit | None = None
     language_id: dict[str, str | None] = Field(
         description="model file name and its SHA-256; empty where none was asked"
+    )
+    encoder: dict[str, str | None] = Field(
+        default={}, description="of `similarity`: name, SHA-256 over its files, device, libraries; empty without scores"
     )
     protected: list[Protected] = Field(default=[], description="texts that the corpus was kept free of")
     funnel: Funnel

@@ -17,6 +17,8 @@ ROWS_PER_SHARD = 1_000_000
 # 8,192 short pairs are about 1 MB: small enough that a trainer's window touches few groups, large enough that zstd
 # and the dictionaries pay.
 ROWS_PER_GROUP = 8_192
+#: Of zstd: 9 takes five times as long for 6% less.
+LEVEL = 3
 
 
 def _regroup(tables: Iterable[pa.Table], schema: pa.Schema, size: int) -> Iterator[pa.Table]:
@@ -64,7 +66,7 @@ def write_shards(
                 temporary,
                 schema,
                 compression="zstd",
-                compression_level=9,
+                compression_level=LEVEL,
                 use_dictionary=dictionary_columns(schema),
                 write_statistics=True,
                 store_schema=False,

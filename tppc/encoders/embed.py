@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,10 +69,16 @@ def padded(ids: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.
     return torch.from_numpy(matrix), torch.from_numpy(mask)
 
 
-def embed(encoder: Encoder, texts: Sequence[str], batch_tokens: int = 16_384) -> np.ndarray:
+def embed(
+    encoder: Encoder, texts: Sequence[str], batch_tokens: int = 16_384, *, threads: int | None = None
+) -> np.ndarray:
     """Vectors of `texts`, float32 of shape [n, H], in the order given; not normalised.
 
     Texts run in batches of like length, each of at most `batch_tokens` tokens with padding (but at least one text).
+
+    Args:
+        threads: None runs one batch after another, each with all threads of torch; a number runs so many batches at a
+        time with one thread each, and the vectors are then the same to the last bit whatever the number.
     """
     import torch
 
@@ -83,21 +90,38 @@ def embed(encoder: Encoder, texts: Sequence[str], batch_tokens: int = 16_384) ->
     order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), i))
     pad = int(encoder.tokenizer.pad_token_id or 0)
     device = encoder.model.device
+
+    def run(rows: list[int]) -> None:
+        with torch.inference_mode():
+            input_ids, mask = padded([ids[i] for i in rows], pad)
+            vectors = sentence_vectors(encoder.model, input_ids.to(device), mask.to(device), encoder.pooling)
+            result[rows] = vectors.float().cpu().numpy()
+
     was_training = encoder.model.training
     encoder.model.train(False)
     try:
-        with torch.inference_mode():
-            start = 0
-            while start < len(order):
-                stop = start + 1
-                # The longest of a batch is its last text, so `count * length` is the batch's size with padding.
-                while stop < len(order) and (stop + 1 - start) * len(ids[order[stop]]) <= batch_tokens:
-                    stop += 1
-                rows = order[start:stop]
-                input_ids, mask = padded([ids[i] for i in rows], pad)
-                vectors = sentence_vectors(encoder.model, input_ids.to(device), mask.to(device), encoder.pooling)
-                result[rows] = vectors.float().cpu().numpy()
-                start = stop
+        if threads is None:
+            for rows in _batches(order, ids, batch_tokens):
+                run(rows)
+        else:
+            before = torch.get_num_threads()
+            # How many threads torch gives to an operation is set in the thread that calls it, for MKL in the process.
+            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                # Longest first: no thread is left alone with the largest batch at the end.
+                list(pool.map(run, reversed(list(_batches(order, ids, batch_tokens)))))
+            torch.set_num_threads(before)
     finally:
         encoder.model.train(was_training)
     return result
+
+
+def _batches(order: Sequence[int], ids: Sequence[Sequence[int]], batch_tokens: int) -> Iterator[list[int]]:
+    """Numbers of texts, in the order of their length, cut into batches."""
+    start = 0
+    while start < len(order):
+        stop = start + 1
+        # The longest of a batch is its last text, so `count * length` is the batch's size with padding.
+        while stop < len(order) and (stop + 1 - start) * len(ids[order[stop]]) <= batch_tokens:
+            stop += 1
+        yield list(order[start:stop])
+        start = stop

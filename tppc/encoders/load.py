@@ -8,11 +8,12 @@ encoder: a folder that tppc saved says them in `tppc_encoder.json`, a sentence-t
 from __future__ import annotations
 
 import json
+import math
 import sys
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -47,13 +48,24 @@ _FEWEST_TOKENS = 10
 
 
 @dataclass(frozen=True)
+class Translation:
+    """What Translation Pair Prediction learned beside the encoder: the logit `scale * s + bias` of "is a translation",
+    where s is the cosine or the dot product of the two texts' vectors.
+    """
+
+    similarity: Literal["cosine", "dot"]
+    scale: float
+    bias: float
+
+
+@dataclass(frozen=True)
 class Encoder:
     """A tokeniser and a model, and how a text becomes a vector.
 
     `pooling` is `cls` (state of the first token), `mean` (mean over all tokens that are not padding) or `pooler`
     (the model's own tanh layer over [CLS]). `max_length` is in tokens, special ones included; `limit` is where the
     encoder cuts when nobody asks for another length (None: `max_length`), and what is saved with it. `prefix` goes
-    before every text.
+    before every text. `translation` is there where the encoder was trained on Translation Pair Prediction.
     """
 
     name: str
@@ -63,6 +75,7 @@ class Encoder:
     max_length: int
     prefix: str = ""
     limit: int | None = None
+    translation: Translation | None = None
 
     @property
     def hidden_size(self) -> int:
@@ -88,7 +101,7 @@ def load_encoder(
         raise UsageError(f"unknown pooling {pooling!r}: choose one of {', '.join(POOLINGS)}")
     tokenizer, model = _load(name)
     _refuse_no_vocabulary(name, tokenizer)
-    saved = _saved_settings(Path(name))
+    saved = saved_settings(Path(name))
     chosen = cast(Pooling, pooling or saved.get("pooling") or "cls")
     if chosen == "pooler" and getattr(model, "pooler", None) is None:
         raise UsageError(f"{name}: this model has no pooler layer; use --pooling cls or --pooling mean")
@@ -111,6 +124,7 @@ def load_encoder(
         max_length=max_length or own,
         prefix=chosen_prefix,
         limit=own,
+        translation=Translation(**saved["translation"]) if saved.get("translation") else None,
     )
 
 
@@ -127,7 +141,9 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
     encoder.model.save_pretrained(folder, safe_serialization=True)
     encoder.tokenizer.save_pretrained(folder)
     length = encoder.limit or encoder.max_length
-    settings = {"pooling": encoder.pooling, "prefix": encoder.prefix, "max_length": length}
+    settings: dict[str, Any] = {"pooling": encoder.pooling, "prefix": encoder.prefix, "max_length": length}
+    if encoder.translation is not None:
+        settings["translation"] = asdict(encoder.translation)
     (folder / SETTINGS).write_text(json.dumps(settings, ensure_ascii=False, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
@@ -163,8 +179,7 @@ def _load(name: str) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     if name.startswith("scratch:"):
         raise UsageError(f"{name}: a scratch encoder is made by `tppc train`; load the folder it saved instead")
     path = Path(name)
-    looks_local = path.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1
-    if looks_local and not (path / "config.json").is_file():
+    if looks_local(name) and not (path / "config.json").is_file():
         run = f"; it is a run: give {path / 'encoder'}" if (path / "encoder" / "config.json").is_file() else ""
         raise TppcError(f"{name}: no encoder there (no config.json); give a Hugging Face folder or a hub name{run}")
 
@@ -172,7 +187,7 @@ def _load(name: str) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     from safetensors import SafetensorError
     from transformers import AutoModel, AutoTokenizer
 
-    local = looks_local or not _hub_answers()
+    local = looks_local(name) or not hub_answers()
     try:
         # A model without a pooler in its file gets a random one; it must be the same one on every rank and every time.
         with _quiet_transformers(), torch.random.fork_rng(devices=[]):
@@ -183,7 +198,7 @@ def _load(name: str) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
             )
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         reason = " ".join(str(error).split()).split(". ")[0][:300]
-        if looks_local:
+        if looks_local(name):
             remedy = "it must hold config.json, model.safetensors and the tokeniser's files"
         else:
             remedy = "check the name and the network, or give the folder of a downloaded encoder"
@@ -221,7 +236,12 @@ def _refuse_no_vocabulary(name: str, tokenizer: PreTrainedTokenizerBase) -> None
         )
 
 
-def _hub_answers() -> bool:
+def looks_local(name: str) -> bool:
+    """Whether an encoder's name is that of a folder rather than one on the hub."""
+    return Path(name).exists() or name.startswith((".", "/", "~")) or name.count("/") > 1
+
+
+def hub_answers() -> bool:
     """Whether the hub can be reached, asked once: its client would try each file for half a minute."""
     import requests
     from huggingface_hub import constants
@@ -235,8 +255,10 @@ def _hub_answers() -> bool:
     return True
 
 
-def _saved_settings(folder: Path) -> dict[str, Any]:
-    """Pooling, prefix and length a local folder declares; empty for a hub name or a folder that says nothing."""
+def saved_settings(folder: Path) -> dict[str, Any]:
+    """What a local folder says about its encoder: `pooling`, `prefix`, `max_length`, `translation`; empty for a hub
+    name or a folder that says nothing. Raises `TppcError` or `UsageError` for settings that cannot be read.
+    """
     if (folder / SETTINGS).is_file():
         return _checked_settings(folder / SETTINGS)
     file = folder / "1_Pooling" / "config.json"
@@ -262,7 +284,19 @@ def _checked_settings(file: Path) -> dict[str, Any]:
         raise TppcError(f"{file}: the prefix {prefix!r} is no text; save the encoder again")
     if length is not None and (type(length) is not int or length < 3):
         raise TppcError(f"{file}: max_length {length!r} is no whole number of at least 3; save the encoder again")
+    if (head := settings.get("translation")) is not None and not _is_translation(head):
+        raise TppcError(f"{file}: the translation head {head!r} is none; save the encoder again")
     return settings
+
+
+def _is_translation(value: Any) -> bool:
+    """Whether a value of JSON is the head that `Translation` holds."""
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"similarity", "scale", "bias"}
+        and value["similarity"] in ("cosine", "dot")
+        and all(isinstance(value[k], int | float) and math.isfinite(value[k]) for k in ("scale", "bias"))
+    )
 
 
 def _read_object(file: Path) -> dict[str, Any]:

@@ -237,8 +237,10 @@ def _rebuild(manifest: Manifest) -> str:
         parents = [[p.name, p.version, p.rows if p.rows is not None else "", p.build_digest] for p in manifest.parents]
         parts += ["Mixed from:\n", _table(["corpus", "version", "rows", "build digest"], parents)]
     if manifest.protected:
-        sets = [[p.name, p.texts if p.texts is not None else "", p.sha256] for p in manifest.protected]
-        parts += ["Kept free of:\n", _table(["texts of", "texts", "SHA-256"], sets)]
+        sets = [
+            [p.name, *("" if n is None else f"{n:,}" for n in (p.texts, p.rows)), p.sha256] for p in manifest.protected
+        ]
+        parts += ["Kept free of:\n", _table(["texts of", "texts", "rows taken out", "SHA-256"], sets)]
     return "\n".join(parts)
 
 

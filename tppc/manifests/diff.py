@@ -25,6 +25,7 @@ _COMPARED = {
     "recipe": "recipe",
     "versions": "versions",
     "language_id": "language ID",
+    "encoder": "encoder",
     "source_counts": "source counts",
     "protected": "protected sets",
     "parents": "parents",

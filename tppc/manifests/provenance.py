@@ -59,4 +59,6 @@ def _dependencies(manifest: Manifest) -> list[dict[str, Any]]:
     ]
     if digest := manifest.language_id.get("sha256"):
         found.append({"name": manifest.language_id.get("model"), "digest": {"sha256": digest}})
+    if digest := manifest.encoder.get("sha256"):
+        found.append({"name": manifest.encoder.get("name"), "digest": {"sha256": digest}})
     return found + [{"name": p.name, "digest": {"sha256": p.sha256}} for p in manifest.protected]

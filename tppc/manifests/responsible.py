@@ -83,7 +83,11 @@ def _filters(manifest: Manifest) -> list[str]:
 
 def _tools(manifest: Manifest) -> list[str]:
     model = manifest.language_id.get("model")
-    return [f"Language identification: fastText {model}, SHA-256 {manifest.language_id.get('sha256')}"] if model else []
+    digest = manifest.language_id.get("sha256")
+    asked = [f"Language identification: fastText {model}, SHA-256 {digest}"] if model else []
+    if name := manifest.encoder.get("name"):
+        asked.append(f"Scores of pairs: the encoder {name}, SHA-256 {manifest.encoder.get('sha256')}")
+    return asked
 
 
 def _biases(manifest: Manifest) -> list[str]:

@@ -20,6 +20,7 @@ import shutil
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,7 @@ def save_checkpoint(
     folder = out / "checkpoints" / f"step-{step:06d}"
     if not folder.exists():
         with complete_folder(folder) as temporary:
-            save_encoder(encoder, temporary / "encoder")
+            save_encoder(replace(encoder, translation=model.translation()), temporary / "encoder")
             heads = {k: v.detach().cpu().contiguous() for k, v in model.heads.state_dict().items()}
             save_file(heads, temporary / "heads.safetensors")
             save_file(optimizer_tensors(model, optimizer), temporary / "optimizer.safetensors")

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from tppc.encoders.embed import sentence_vectors
-from tppc.encoders.load import Encoder
+from tppc.encoders.load import Encoder, Translation
 from tppc.training import objectives
 from tppc.training.batching import TokenBatch
 from tppc.training.config import TrainConfig
 from tppc.training.distribution import Ranks, gather_rows
 from tppc.training.objectives import GlobalPairs, Objective, Outcome
+from tppc.training.objectives.tpp import Tpp
 
 
 class PairModel(nn.Module):
@@ -43,6 +44,14 @@ class PairModel(nn.Module):
         module = self.heads[name]
         assert isinstance(module, Objective), "heads are objectives and the projection"
         return module
+
+    def translation(self) -> Translation | None:
+        """The logit of "is a translation" as it stands, for whoever scores pairs with the encoder alone; None where TPP
+        is not an objective, or looks at the vectors through a projection that is no part of the encoder."""
+        head = next((head for head in self.heads.values() if isinstance(head, Tpp)), None)
+        if head is None or "projection" in self.heads:
+            return None
+        return Translation(head.settings.similarity, head.log_scale.exp().item(), head.bias.item())
 
     def pairs(self, batch: TokenBatch) -> GlobalPairs:
         """Embeddings of the global batch, float32, with gradients to this rank's rows."""

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,8 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> RunSummary:
         if problem := broken_weights(model, done or config.steps, None):
             raise_once(ranks, problem)
         seconds = time.monotonic() - began
-        return on_main(ranks, lambda: finish(config, out, encoder=encoder, corpora=corpora, done=done, seconds=seconds))
+        trained = replace(encoder, translation=model.translation())
+        return on_main(ranks, lambda: finish(config, out, encoder=trained, corpora=corpora, done=done, seconds=seconds))
 
 
 def run_steps(

@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from tppc.builders.filters import agreement, repetition, surface
 from tppc.builders.filters.base import Filter, Settings
+from tppc.builders.filters.plugins import PlugIn, explain, load
 from tppc.corpora.languages import Pair
+from tppc.errors import TppcError
 
 FILTERS: tuple[Filter, ...] = (*surface.FILTERS, *repetition.FILTERS, *agreement.FILTERS)
 
 
-def reason(settings: dict[str, Settings], pair: Pair) -> pl.Expr:
+def all_filters(plugins: Sequence[PlugIn] = ()) -> tuple[Filter, ...]:
+    """tppc's own filters, then those of the recipe's plug-ins. Raises `TppcError` where two have one name."""
+    found = FILTERS
+    for plugin in plugins:
+        for one in load(plugin):
+            if any(one.name == other.name for other in found):
+                raise TppcError(f"{plugin.name}: there is a filter called {one.name!r} already; call it another name")
+            found = (*found, one)
+    return found
+
+
+def reason(settings: dict[str, Settings], pair: Pair, filters: Sequence[Filter] = FILTERS) -> pl.Expr:
     """The name of the first enabled filter that refuses a row, null for a row that passes them all.
 
     Args:
         settings: one entry a filter, by name.
     """
-    names = [f.name for f in FILTERS if settings[f.name].enabled]
-    refused = [pl.when(f.reject(settings[f.name], pair)).then(pl.lit(f.name)) for f in FILTERS if f.name in names]
+    refused = [
+        pl.when(f.reject(settings[f.name], pair)).then(pl.lit(f.name)) for f in filters if settings[f.name].enabled
+    ]
     return pl.coalesce(*refused, pl.lit(None, pl.String)).alias("reason")
+
+
+def judge(
+    rows: pl.DataFrame, settings: dict[str, Settings], pair: Pair, plugins: Sequence[PlugIn] = ()
+) -> pl.DataFrame:
+    """The rows with a column `reason`.
+
+    Raises `TppcError` that names the file and the filter where one of a plug-in fails.
+    """
+    try:
+        return rows.with_columns(reason(settings, pair, all_filters(plugins)))
+    except Exception as error:
+        explain(error, rows, settings, pair, plugins)
+        raise

@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
-from tppc.builders.filters.base import Filter, Settings, either
+from tppc.builders.filters.base import SRC, TGT, Filter, Settings, either, only_where
 from tppc.corpora.languages import Pair
 
 _LONGEST_UNIT = 16
@@ -35,7 +35,7 @@ class Repetition(Settings):
 @lru_cache
 def _is_letter() -> NDArray[np.bool_]:
     """Whether each code point is a letter; the separators beyond Unicode are none."""
-    return np.fromiter((chr(c).isalpha() for c in range(0x110000)), dtype=bool, count=0x110000)
+    return np.fromiter(map(str.isalpha, map(chr, range(0x110000))), dtype=bool, count=0x110000)
 
 
 def repeats(texts: pl.Series, min_times: int, min_run: int) -> pl.Series:
@@ -62,17 +62,20 @@ def repeats(texts: pl.Series, min_times: int, min_run: int) -> pl.Series:
 
 
 def _repetition(settings: Repetition, pair: Pair) -> pl.Expr:
-    def test(text: pl.Expr) -> pl.Expr:
+    def few_words(text: pl.Expr) -> pl.Expr:
         words = text.str.split(" ")
-        few_words = (words.list.len() >= settings.min_words) & (
-            words.list.n_unique() < settings.min_distinct_words * words.list.len()
-        )
-        run = text.map_batches(
+        return words.list.n_unique() < settings.min_distinct_words * words.list.len()
+
+    def many_words(text: pl.Expr) -> pl.Expr:
+        return text.str.count_matches(" ", literal=True) + 1 >= settings.min_words
+
+    def run(text: pl.Expr) -> pl.Expr:
+        return text.map_batches(
             lambda s: repeats(s, settings.min_times, settings.min_run), return_dtype=pl.Boolean, is_elementwise=True
         )
-        return few_words | run
 
-    return either(test)
+    few = (only_where(many_words(side), few_words(side)) for side in (SRC, TGT))
+    return either(run) | pl.any_horizontal(*few)
 
 
 FILTERS = (Filter("repetition", Repetition, _repetition),)

@@ -1,4 +1,4 @@
-"""Step 5, `select`: rules that need more than one bucket. Here the hold-out.
+"""The hold-out: dev and test pairs that share no text with train.
 
 The hold-out is drawn by a hash of the source text's key, so it depends on the texts alone. A held-out split holds
 every source and every target text once (retrieval needs one right answer), and train drops every row that shares a

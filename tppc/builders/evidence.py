@@ -1,0 +1,132 @@
+"""Cheap sure evidence: when the script, the letters and the commonest words of a text leave one language alone.
+
+Most texts need no model: two kana are Japanese, a Devanagari text with है is Hindi and not Marathi or Nepali, an
+Arabic text with ة or ال and none of the letters that Persian and Urdu added is Arabic, a Latin text in plain a to z of
+which every seventh word is one of the commonest English words is English. What no rule settles stays open. What the
+rules cost and save is measured in docs/cleaning.md (`benchmarks/language_id.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from tppc.corpora.languages import Language
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What tells a language from the others in its script.
+
+    Attributes:
+        own: a pattern that only this language's texts hold (and those of `varieties`); never together with `alien`.
+        alien: a pattern that no text of the language holds.
+        others: patterns of other languages in this script, by their lid.176 codes; one of them speaks for that language
+        where nothing of `own` stands beside it.
+        varieties: codes that `own` does not tell from the language. also: a pattern that counts with `own`; then one
+        match of `own`, two matches of both and one in seven words are needed.
+    """
+
+    own: str
+    alien: str | None = None
+    also: str | None = None
+    varieties: tuple[str, ...] = ()
+    others: dict[str, str] = field(default_factory=dict)
+
+
+def _words(words: str) -> str:
+    return rf"(?:^|[\s\"'(\[“‘«/-])(?:{'|'.join(words.split())})(?:$|[\s\"')\]”’».,;:!?।॥…/-])"
+
+
+def _ascii_words(words: str) -> str:
+    return rf"(?i-u:\b(?:{'|'.join(words.split())})\b)"
+
+
+# Words of no other language that is often written in a to z alone: neither Dutch `of`, `we`, `was`, nor Danish `for`,
+# nor Polish `do`, `my`, which count only beside one of these.
+_ENGLISH = (
+    "the and with this that you from which were they would could should their there been your when because what these "
+    "those where while than it's i'm don't she whose being every other through"
+)
+_ENGLISH_TOO = (
+    "of to for is are was not have has will can how do did if we he his her my our us me into about as at by on or be "
+    "in it its an"
+)
+_HINDI = "है हैं में और नहीं था थी थे हूँ हूं यह वह इस उस लिए गया गई गए रहा रही रहे करें मैं मुझे आप क्या तुम उसने मैंने"
+_MARATHI = (
+    "आहे आहेत आणि नाही नाहीत झाले झाला झाली साठी मध्ये तुम्ही तुम्हाला आम्ही मला माझे माझा माझी आपल्या करण्यासाठी होते होईल "
+    "किंवा शकत शकता पाहिजे केले असे असेल येथे नका इतर"
+)
+_NEPALI = (
+    "छन् छैन हुन्छ गर्नुहोस् गर्न भएको गरिएको गर्नु पनि यो सक्छ सक्दैन हुनेछ भयो गरिनेछ गर्दा तपाईं तपाईँ तपाईंको तपाईँको हाम्रो "
+    "लागि थियो थिए"
+)
+# The letters of written Arabic and its digits' block aside, everything in the script belongs to other languages.
+_NOT_ARABIC = r"[\p{sc=Arabic}&&\p{L}&&[^ءآأؤإئابةتثجحخدذرزسشصضطظعغفقكلمنهوىيـ\u0671]]"
+# Simplified characters that Japanese does not write.
+_SIMPLIFIED = "[这们说为对时现过还没么吗让给从进动关开见话请谢认识车门问间长头发经样东书写爱热闻习乐买卖]"
+
+_MARKS = {
+    "en": Marks(_ascii_words(_ENGLISH), alien=r"[\p{L}&&[^a-zA-Z]]", also=_ascii_words(_ENGLISH_TOO)),
+    "hi": Marks(
+        _words(_HINDI),
+        alien="ळ",
+        others={
+            "mr": rf"{_words(_MARATHI)}|ण्यासाठी|च्या(?:$|\s)",
+            "ne": rf"{_words(_NEPALI)}|हरू(?:$|\s|लाई|को|मा)|(?:ने|न्)छ(?:न्|ौं|ौँ|ौ|ु)?(?:$|[\s।.,?!])|(?:^|\s)छ\s?[।.]?$",
+        },
+    ),
+    "ar": Marks(
+        r"[ةأإىؤ]|(?:^|\s)[وبفل]?ال",
+        alien=_NOT_ARABIC,
+        varieties=("arz",),
+        others={"ur": "[ٹڈڑں]|ے(?:$|\\s)", "ckb": "[ێۆڕڵ]", "ps": "[ټډړږښګ]", "fa": "[یک].*[پچژگیک]|[پچژگ].*[یک]"},
+    ),
+    "ja": Marks("[\\p{sc=Hiragana}\\p{sc=Katakana}]", others={"zh": _SIMPLIFIED}),
+}
+_WORD_SHARE = 0.15
+
+
+def settled(texts: pl.Series, language: Language, accepted: Collection[str]) -> pl.Series:
+    """The lid.176 code that evidence leaves for each text, null where more than one language is open.
+
+    Args:
+        accepted: the codes that count as `language`. Where a variety that evidence cannot tell from it does not count,
+        nothing is settled as the language itself.
+    """
+    own = language.lid[0]
+    frame = pl.DataFrame({"text": texts})
+    text = pl.col("text")
+    if language.own_script:
+        letters = "".join(rf"\p{{sc={name}}}" for name in language.own_script)
+        sure = text.str.contains(rf"[{letters}][^{letters}]*[{letters}]")
+    else:
+        sure = pl.lit(False)
+    marks = _MARKS.get(own)
+    if marks is None:
+        return frame.with_columns(code=pl.when(sure).then(pl.lit(own)))["code"]
+    open_too = set(marks.varieties) - set(accepted)
+    if not language.own_script and not open_too:
+        sure = _sure(text, marks)
+    other = pl.coalesce(
+        [pl.lit(None, pl.String), *(pl.when(text.str.contains(p)).then(pl.lit(c)) for c, p in marks.others.items())]
+    )
+    found = frame.with_columns(code=pl.when(sure).then(pl.lit(own)))
+    if marks.others:
+        # Few texts are left: only they are looked at again.
+        left = found["code"].is_null()
+        foreign = pl.when(~text.str.contains(marks.own)).then(other)
+        codes = found.filter(left).select(code=foreign)["code"]
+        return found["code"].scatter(left.arg_true(), codes)
+    return found["code"]
+
+
+def _sure(text: pl.Expr, marks: Marks) -> pl.Expr:
+    found = text.str.contains(marks.own)
+    if marks.also is not None:
+        both = text.str.count_matches(f"{marks.own}|{marks.also}")
+        words = text.str.count_matches(" ", literal=True) + 1
+        found = found & (both >= 2) & (both >= words * _WORD_SHARE)
+    return found if marks.alien is None else found & ~text.str.contains(marks.alien)
