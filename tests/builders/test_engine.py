@@ -77,10 +77,10 @@ def test_an_error_that_stays_is_not_tried_for_ever(tmp_path: Path, kind: int, tr
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_failure_names_step_and_input_and_keeps_what_is_done(tmp_path: Path, workers: int) -> None:
-    bad = Task("identify", broken, {"part": "/work/merge-0123/en-hi", "bucket": 7}, 1)
+    bad = Task("identify", broken, {"part": "/somewhere/merge-0123/en-hi", "bucket": 7}, 1)
     with pytest.raises(TppcError) as caught:
         run_tasks([made(1), made(2), bad], work_in(tmp_path), Engine(workers=workers))
-    assert "identify (/work/merge-0123/en-hi, bucket 7): failed (ValueError: no such column: score)" in str(
+    assert "identify (/somewhere/merge-0123/en-hi, bucket 7): failed (ValueError: no such column: score)" in str(
         caught.value
     )
     if workers == 1:

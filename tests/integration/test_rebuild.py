@@ -23,8 +23,9 @@ from tppc.builders.rebuild import pip_line, rebuild
 from tppc.builders.recipe import load_recipe
 from tppc.corpora.corpus import Corpus
 from tppc.corpora.languages import Pair
-from tppc.corpora.manifest import digest_of_build, read_manifest, write_manifest
+from tppc.corpora.manifest import read_manifest, write_manifest
 from tppc.errors import TppcError, UsageError
+from tppc.manifests.rules import build_digest_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "publishing.md").read_text()
 LINES = "".join(f"1.1\tThe house number {i} is old.\tमकान संख्या {i} पुराना है।\n" for i in range(60))
@@ -128,15 +129,7 @@ def test_a_snapshot_that_changed_upstream_is_taken_from_the_cache_or_refused(
 def changed(folder: Path, **values: object) -> None:
     """Write a manifest as a build of other versions or data would have."""
     manifest = read_manifest(folder).model_copy(update=values)
-    digest = digest_of_build(
-        snapshots=manifest.snapshots,
-        recipe_digest=manifest.recipe_digest,
-        versions=manifest.versions,
-        shards=manifest.shards,
-        parents=manifest.parents,
-        protected=manifest.protected,
-    )
-    write_manifest(manifest.model_copy(update={"build_digest": digest}), folder)
+    write_manifest(manifest.model_copy(update={"build_digest": build_digest_of(manifest)}), folder)
 
 
 def test_a_manifest_that_was_changed_is_not_repeated(mirror: Path, tmp_path: Path) -> None:

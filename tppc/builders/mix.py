@@ -13,6 +13,7 @@ import polars as pl
 from filelock import FileLock
 
 from tppc.builders.checkout import commit
+from tppc.builders.descendant import name_of, stands
 from tppc.builders.engine import versions
 from tppc.builders.mixing import Mixing
 from tppc.builders.mixture import MixSettings
@@ -22,10 +23,9 @@ from tppc.builders.rejects import Rejects
 from tppc.corpora.corpus import Corpus, outside_of_corpora
 from tppc.corpora.files import sha256_of_value
 from tppc.corpora.licences import allows, combine
-from tppc.corpora.manifest import NAME, Funnel, Manifest, Parent, Protected, SourceFacts, digest_of_build
+from tppc.corpora.manifest import Funnel, Manifest, Parent, Protected, SourceFacts, digest_of_build
 from tppc.corpora.schema import SPLITS
 from tppc.errors import TppcError, UsageError
-from tppc.manifests.addresses import safe_name
 from tppc.manifests.folder import appearing, finish
 from tppc.manifests.rules import asks_for_credit
 
@@ -49,16 +49,16 @@ def mix(
     else, `UsageError` for settings that do not fit the corpora.
     """
     settings = settings or MixSettings()
-    if out.name in ("", ".."):
-        raise UsageError(f"{out}: give a folder of its own with --out, such as --out mixture")
-    name = name or f"mixture/{out.name}"
-    _check(corpora, settings, name)
+    name = name_of(out, "mixture", name)
+    _check(corpora, settings)
     outside_of_corpora(out)
     whole = _licence(corpora, licence)
     out.parent.mkdir(parents=True, exist_ok=True)
     lock = out.with_name(f".{out.name}.lock")
     with FileLock(lock):  # two at once would remove each other's unfinished folder
-        if not _stands(out, corpora, sha256_of_value(_recipe(settings)), name, whole):
+        if stands(out, corpora, sha256_of_value(_recipe(settings)), name, whole):
+            note(f"{out}: mixed already from the same corpora with the same settings; left as it is")
+        else:
             _write(corpora, out, settings, name, licence, whole)
         lock.unlink(missing_ok=True)  # the mixture stands: whoever waits here has nothing left to do
     return Corpus(out)
@@ -94,11 +94,7 @@ def _write(
         note(f"{corpus.name}: {taken.kept:,} rows taken ({wanted:,} in train)")
 
 
-def _check(corpora: Sequence[Corpus], settings: MixSettings, name: str) -> None:
-    if not safe_name(name):
-        raise UsageError(
-            f"{name!r}: the name of a corpus is a path of letters, digits and ._+-; give such a one with --name"
-        )
+def _check(corpora: Sequence[Corpus], settings: MixSettings) -> None:
     if not corpora:
         raise UsageError("no corpus to mix: give the folders of at least one")
     digests = [corpus.digest for corpus in corpora]
@@ -135,25 +131,6 @@ def _licence(corpora: Sequence[Corpus], declared: str | None) -> str:
     return declared
 
 
-def _stands(out: Path, corpora: Sequence[Corpus], recipe_digest: str, name: str, licence: str) -> bool:
-    """Whether this very mixture stands at `out`. Raises `TppcError` if something else does."""
-    if not (out / NAME).is_file():
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise TppcError(f"{out}: holds files that are no finished corpus; remove it or choose another --out")
-        return False
-    have = Corpus(out).manifest
-    parents = [p.build_digest for p in have.parents]
-    if (parents, have.recipe_digest, have.versions) != ([c.digest for c in corpora], recipe_digest, versions()):
-        raise TppcError(f"{out}: holds another corpus; choose another --out, or move it away")
-    if (have.name, have.licence) != (name, licence):
-        raise TppcError(
-            f"{out}: holds the same rows as {have.name} under {have.licence}, not as {name} under {licence}; choose "
-            "another --out, or move it away"
-        )
-    note(f"{out}: mixed already from the same corpora with the same settings; left as it is")
-    return True
-
-
 def _describe(
     mixing: Mixing, packed: Packed, settings: MixSettings, name: str, declared: str | None, whole: str
 ) -> Manifest:
@@ -176,6 +153,7 @@ def _describe(
     total = total.model_copy(update={"kept": {s: total.kept[s] for s in SPLITS if s in total.kept}})
     recipe = _recipe(settings)
     digest = sha256_of_value(recipe)
+    protected = _protected(manifests)
     return Manifest(
         name=name,
         pairs=[str(pair) for pair in mixing.pairs],
@@ -191,7 +169,7 @@ def _describe(
         language_id=manifests[0].language_id
         if all(m.language_id == manifests[0].language_id for m in manifests)
         else {},
-        protected=_protected(manifests),
+        protected=protected,
         funnel=total,
         source_counts={},
         licence=whole,
@@ -204,7 +182,7 @@ def _describe(
             versions=versions(),
             shards=packed.shards,
             parents=parents,
-            protected=_protected(manifests),
+            protected=protected,
         ),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         **packed.fields(),

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tppc.builders.mixture import Lottery, MixSettings, lots, shares
@@ -91,6 +90,7 @@ class Mixing:
         self.pairs: list[Pair] = list(dict.fromkeys(pair for c in corpora for pair in c.pairs))
         self.extra = sorted({(name, kind) for corpus in corpora for name, kind in corpus.manifest.extra_columns})
         self.taken = [Taken() for _ in corpora]
+        self._every_column = pl.DataFrame(schema_of(self.extra).empty_table())
         self._settings = settings
         self._held: dict[Pair, pl.DataFrame] = {}
         self._held_keys = pl.Series([], dtype=pl.Int64)
@@ -158,7 +158,7 @@ class Mixing:
         for rows in self._all(pair):
             if count:
                 self._count(rows)
-            yield with_columns(rows, self.extra)
+            yield pl.concat([rows, self._every_column], how="diagonal")  # a corpus may lack some
 
     def _all(self, pair: Pair) -> Iterator[pl.DataFrame]:
         if pair in self._held:
@@ -178,11 +178,3 @@ class Mixing:
             rows.group_by("corpus", "source", "split", "reason").len().iter_rows()
         ):
             self.taken[number].fates[source, split, reason] += count
-
-
-def with_columns(rows: pl.DataFrame, extra: Sequence[tuple[str, str]]) -> pl.DataFrame:
-    """Rows with every column of a schema; those that their corpus lacks are null."""
-    fields = [schema_of(extra).field(name) for name, _ in extra if name not in rows.columns]
-    empty = pl.DataFrame(pa.schema(fields).empty_table()) if fields else None
-    missing = [pl.lit(None, dtype).alias(name) for name, dtype in empty.schema.items()] if empty is not None else []
-    return rows.with_columns(missing)

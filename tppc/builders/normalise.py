@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from tppc.corpora.quick import composed
+from tppc.corpora.quick import code_ranges, composed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -67,13 +67,7 @@ def normalise(text: str) -> str:
 def marks() -> str:
     """Every combining mark (Mn, Mc, Me) as ranges for a class of `re`, whose `\\w` knows none of them."""
     codes = [c for c in range(sys.maxunicode + 1) if unicodedata.category(chr(c))[0] == "M"]
-    ranges: list[list[int]] = []
-    for code in codes:
-        if ranges and code == ranges[-1][1] + 1:
-            ranges[-1][1] = code
-        else:
-            ranges.append([code, code])
-    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
+    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in code_ranges(codes))
 
 
 _PICTURES = (

@@ -20,6 +20,7 @@ import polars as pl
 from filelock import FileLock
 
 from tppc.builders.checkout import commit
+from tppc.builders.descendant import name_of, stands
 from tppc.builders.engine import Engine, Task, run_tasks, sweep, versions
 from tppc.builders.pack import Packed, pack
 from tppc.builders.progress import note
@@ -45,7 +46,7 @@ from tppc.corpora.keys import order_keys
 from tppc.corpora.languages import Pair, parse_pair
 from tppc.corpora.manifest import NAME, Funnel, Manifest, Parent, digest_of_build
 from tppc.corpora.schema import SPLITS
-from tppc.errors import TppcError, UsageError
+from tppc.errors import UsageError
 from tppc.manifests.folder import appearing, finish
 from tppc.manifests.rules import asks_for_credit
 
@@ -83,7 +84,9 @@ def rescore(
     if scorer is None:
         raise UsageError("no encoder to score with: name one with --with")
     recipe = {"score": scorer.settings.model_dump(mode="json")}
-    if _stands(out, corpus, sha256_of_value(recipe)):
+    name = name_of(out, "scored", name)
+    if stands(out, [corpus], sha256_of_value(recipe), name, corpus.manifest.licence):
+        note(f"{out}: scored already with the same encoder and settings; left as it is")
         return Corpus(out)
     corpus.check_shards(*corpus.manifest.splits)
     work = workspace(out.with_name(f".{out.name}.work"))
@@ -110,26 +113,12 @@ def rescore(
             rejects.publish(folder)
             if (corpus.path / HELDOUT).is_file():
                 shutil.copyfile(corpus.path / HELDOUT, folder / HELDOUT)
-            draft = _describe(corpus, scorer, packed, _funnels(scored), name or f"scored/{out.name}")
+            draft = _describe(corpus, scorer, packed, _funnels(scored), name)
             assert draft.funnel.unaccounted() == 0, f"the funnel of {out} must add up: {draft.funnel}"
             low = rejects.sample(REASON, 2)
             finish(folder, draft, kept=packed.samples, refused={REASON: low} if low else {})
         shutil.rmtree(work.folder)
     return Corpus(out)
-
-
-def _stands(out: Path, corpus: Corpus, recipe_digest: str) -> bool:
-    """Whether this very corpus stands at `out`. Raises `TppcError` if something else does."""
-    if not (out / NAME).is_file():
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise TppcError(f"{out}: holds files that are no finished corpus; remove it or choose another --out")
-        return False
-    have = Corpus(out).manifest
-    parents = [p.build_digest for p in have.parents]
-    if (parents, have.recipe_digest, have.versions) != ([corpus.digest], recipe_digest, versions()):
-        raise TppcError(f"{out}: holds another corpus; choose another --out, or move it away")
-    note(f"{out}: scored already with the same encoder and settings; left as it is")
-    return True
 
 
 def _parts(corpus: Corpus, window: int) -> list[_Part]:

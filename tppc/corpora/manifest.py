@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -25,6 +25,7 @@ SEAL = f"{NAME}.sha256"
 #: What can happen to a corpus between two versions, from the least to the most.
 CHANGES = ("repackaged", "added", "changed")
 
+M = TypeVar("M", bound=BaseModel)
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -367,20 +368,28 @@ def read_manifest(folder: Path) -> Manifest:
 
 def parse_manifest(data: bytes, where: str) -> Manifest:
     """A manifest from its bytes; `where` is what an error calls them. Raises `TppcError` for what is no manifest."""
+    return parse_published(Manifest, FORMAT, data, where, "not a manifest", "fetch or build the corpus again")
+
+
+def parse_published(model: type[M], form: str, data: bytes, where: str, fault: str, remedy: str) -> M:
+    """JSON that tppc published, by its model; `form` is what its field `format` must say.
+
+    Raises `TppcError` that names the first field that does not fit, or the other format.
+    """
     try:
         raw = json.loads(data)
-        if isinstance(raw, dict) and raw.get("format") != FORMAT:
+        if isinstance(raw, dict) and raw.get("format") != form:
             raise TppcError(
-                f"{where}: format {raw.get('format')!r}, but this version of tppc reads {FORMAT!r}; install the "
+                f"{where}: format {raw.get('format')!r}, but this version of tppc reads {form!r}; install the "
                 "one that wrote it"
             )
-        return Manifest.model_validate(raw)
+        return model.model_validate(raw)
     except (ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0]
         if isinstance(error, ValidationError):
             first = error.errors()[0]
             reason = f"{'.'.join(map(str, first['loc'])) or 'all of it'}: {first['msg']}"
-        raise TppcError(f"{where}: not a manifest ({reason}); fetch or build the corpus again") from error
+        raise TppcError(f"{where}: {fault} ({reason}); {remedy}") from error
 
 
 if __name__ == "__main__":

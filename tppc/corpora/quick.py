@@ -25,15 +25,20 @@ _LATIN_MARKS = range(0x300, 0x370)  # compose with letters that have case, so pa
 _OURS = {0x7F, *range(0x80, 0xA1), 0x1680, *range(0x2000, 0x200C), 0x2028, 0x2029, 0x202F, 0x205F, 0x2060, 0x3000}
 
 
-def _ranges(codes: Iterable[int]) -> str:
-    """Code points as ranges of a class of a regular expression."""
+def code_ranges(codes: Iterable[int]) -> list[list[int]]:
+    """Rising code points as ranges: first and last of each."""
     ranges: list[list[int]] = []
     for code in codes:
         if ranges and code == ranges[-1][1] + 1:
             ranges[-1][1] = code
         else:
             ranges.append([code, code])
-    return "".join(f"\\x{{{first:x}}}-\\x{{{last:x}}}" for first, last in ranges)
+    return ranges
+
+
+def _ranges(codes: Iterable[int]) -> str:
+    """Code points as ranges of a class of a regular expression."""
+    return "".join(f"\\x{{{first:x}}}-\\x{{{last:x}}}" for first, last in code_ranges(codes))
 
 
 @lru_cache

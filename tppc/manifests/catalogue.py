@@ -6,17 +6,16 @@ nothing that is not public: places are relative, so that a catalogue can be copi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Literal
 
 import jinja2
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tppc.corpora.files import canonical_json
-from tppc.corpora.manifest import Manifest, Sha256
+from tppc.corpora.manifest import Manifest, Sha256, parse_published
 from tppc.corpora.schema import SPLITS
 from tppc.errors import TppcError, UsageError
 from tppc.manifests.addresses import safe_name
@@ -100,20 +99,7 @@ def entry_of(manifest: Manifest, manifest_sha256: str) -> Entry:
 
 def parse_catalogue(data: bytes, where: str) -> Catalogue:
     """Read `catalog.json`. Raises `TppcError` where it is none, or of a later format."""
-    try:
-        raw = json.loads(data)
-        if isinstance(raw, dict) and raw.get("format") != FORMAT:
-            raise TppcError(
-                f"{where}: format {raw.get('format')!r}, but this version of tppc reads {FORMAT!r}; install the "
-                "one that wrote it"
-            )
-        return Catalogue.model_validate(raw)
-    except (ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0]
-        if isinstance(error, ValidationError):
-            first = error.errors()[0]
-            reason = f"{'.'.join(map(str, first['loc'])) or 'all of it'}: {first['msg']}"
-        raise TppcError(f"{where}: not a catalogue ({reason}); restore {CATALOG} there") from error
+    return parse_published(Catalogue, FORMAT, data, where, "not a catalogue", f"restore {CATALOG} there")
 
 
 def read_catalogue(store: Store) -> Catalogue | None:

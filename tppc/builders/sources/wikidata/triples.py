@@ -7,6 +7,7 @@ by the dump's own code and by the canonical one, since the RDF export writes som
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import Any
 
 from tppc.builders.decompress import Damaged
@@ -25,6 +26,16 @@ _PREDICATES = {
 }
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.?))", re.DOTALL)
 _SHORT = {"t": "\t", "b": "\b", "n": "\n", "r": "\r", "f": "\f", '"': '"', "'": "'", "\\": "\\"}
+
+
+@dataclass
+class _Facts:
+    """What the lines of one subject say; texts by the dump's code of their language."""
+
+    labels: dict[str, str] = field(default_factory=dict)
+    descriptions: dict[str, str] = field(default_factory=dict)
+    aliases: dict[str, list[str]] = field(default_factory=dict)
+    classes: list[str] = field(default_factory=list)
 
 
 def unescape(text: str) -> str:
@@ -121,24 +132,16 @@ class Triples:
         if not subject.startswith(b"Q"):
             self.segment.add_other(subject.decode(), _KINDS[subject[:1]])
             return
-        maps: tuple[dict[str, str], dict[str, str], dict[str, list[str]]] = ({}, {}, {})
-        classes: list[str] = []
+        facts = _Facts()
         try:
             for line in group:
-                self._fact(line, *maps, classes)
+                self._fact(line, facts)
         except ValueError as error:
             self.segment.add_unreadable(self.line, str(error), b"\n".join(group))
             return
-        self._add(subject.decode(), *maps, classes)
+        self._add(subject.decode(), facts)
 
-    def _fact(
-        self,
-        line: bytes,
-        labels: dict[str, str],
-        descriptions: dict[str, str],
-        aliases: dict[str, list[str]],
-        classes: list[str],
-    ) -> None:
+    def _fact(self, line: bytes, facts: _Facts) -> None:
         begin = line.find(b"> <", len(_ENTITY)) + 3
         end = line.find(b"> ", begin)
         kind = _PREDICATES.get(line[begin:end])
@@ -147,7 +150,7 @@ class Triples:
             return
         if kind == _CLASS:
             if value.startswith(_ENTITY) and _ID.fullmatch(value[len(_ENTITY) : -1]):
-                classes.append(value[len(_ENTITY) : -1].decode())
+                facts.classes.append(value[len(_ENTITY) : -1].decode())
             return
         quote = value.rfind(b'"@')
         code = self._tags.get(value[quote + 2 :].lower())
@@ -157,22 +160,16 @@ class Triples:
             return
         text = unescape(value[1:quote].decode())
         if kind == _ALIAS:
-            aliases.setdefault(code, []).append(text)
+            facts.aliases.setdefault(code, []).append(text)
         else:
-            (labels if kind == _LABEL else descriptions).setdefault(code, text)
+            (facts.labels if kind == _LABEL else facts.descriptions).setdefault(code, text)
 
-    def _add(
-        self,
-        identifier: str,
-        labels: dict[str, str],
-        descriptions: dict[str, str],
-        aliases: dict[str, list[str]],
-        classes: list[str],
-    ) -> None:
+    def _add(self, identifier: str, facts: _Facts) -> None:
         codes = self.wanted.codes
-        signature = bytes([*(code in labels for code in (*codes, ANY_LANGUAGE)), *(c in descriptions for c in codes)])
+        labelled = (*codes, ANY_LANGUAGE)
+        signature = bytes([*(code in facts.labels for code in labelled), *(c in facts.descriptions for c in codes)])
         if self.wanted.complete(signature):
-            texts = (*map(labels.get, (*codes, ANY_LANGUAGE)), *map(descriptions.get, codes))
-            row: tuple[Any, ...] = (identifier, " ".join(classes) or None, *texts)
-            self.segment.rows.append(row + (tuple(map(aliases.get, codes)) if self.wanted.aliases else ()))
+            texts = (*map(facts.labels.get, labelled), *map(facts.descriptions.get, codes))
+            row: tuple[Any, ...] = (identifier, " ".join(facts.classes) or None, *texts)
+            self.segment.rows.append(row + (tuple(map(facts.aliases.get, codes)) if self.wanted.aliases else ()))
         self.segment.add_item(identifier, signature)
