@@ -22,6 +22,7 @@ from tppc.builders import clean as clean_module
 from tppc.builders.build import build
 from tppc.builders.merge import merge
 from tppc.builders.recipe import Holdout, load_recipe
+from tppc.builders.row_files import RunWriter, read_rows
 from tppc.corpora.files import sha256_of_file
 from tppc.corpora.languages import Pair
 from tppc.errors import TppcError, UsageError
@@ -108,7 +109,7 @@ def test_a_killed_build_goes_on_and_ends_in_the_same_bytes(wikimatrix: Callable[
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     assert killed.returncode == -signal.SIGKILL, "the build was over before it could be killed"
-    finished = {p: p.stat().st_mtime_ns for p in out.glob(".work/*/clean-*/en-hi/*.parquet")}
+    finished = {p: p.stat().st_mtime_ns for p in out.glob(".work/*/clean-*/en-hi/*.arrow")}
     assert finished
     seen: dict[Path, int] = {}
 
@@ -180,7 +181,9 @@ def test_merge_does_not_depend_on_the_order_of_its_parts(tmp_path: Path) -> None
     )  # fmt: skip
     for name, part in (("p", rows[:1]), ("q", rows[1:])):
         (tmp_path / name).mkdir()
-        part.write_parquet(tmp_path / name / "run-00000.parquet")
+        runs = RunWriter(tmp_path / name)
+        runs.add(part)
+        runs.close()
     results = []
     for order in (("p", "q"), ("q", "p")):
         out = tmp_path / f"out-{order[0]}"
@@ -188,7 +191,7 @@ def test_merge_does_not_depend_on_the_order_of_its_parts(tmp_path: Path) -> None
         merge(out, [str(tmp_path / o) for o in order], 0, 0)
         results.append({f.name: f.read_bytes() for f in out.iterdir()})
     assert results[0] == results[1]
-    kept = pl.read_parquet(tmp_path / "out-p" / "bucket-0000.parquet")
+    kept = read_rows(tmp_path / "out-p" / clean_module.bucket_name(0))
     assert sorted(kept["source_id"]) == ["3", "9"]  # 9 comes before 10
 
 
@@ -281,7 +284,7 @@ def test_killed_between_two_publishes(
     with pytest.raises(KeyboardInterrupt):
         build("wikimatrix", pairs, origin=str(folder), out=tmp_path / "out")
     monkeypatch.setattr(module, "publish", original)
-    clean = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / ".work").rglob("run-*")}
+    clean = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / ".work").rglob("runs.arrow")}
     assert clean
     assert len(build("wikimatrix", pairs, origin=str(folder), out=tmp_path / "out")) == 2
     assert not (tmp_path / "out" / ".work" / "wikimatrix").exists()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tppc.builders.build import build
-from tppc.builders.filters import FILTERS, reason
+from tppc.builders.filters import FILTERS, reason, repetition
 from tppc.builders.filters.base import only_where
 from tppc.builders.filters.characters import share_of
 from tppc.builders.filters.repetition import repeats
@@ -217,6 +217,7 @@ def test_correct_text_of_rarer_languages_passes(pair: str, text: str, tmp_path: 
     assert corpus.manifest.funnel.kept == {"train": 1}
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=12), max_size=6))
 def test_a_share_is_what_counting_one_by_one_gives(texts: list[str]) -> None:
     clean = [t.encode("utf-8", "ignore").decode() for t in texts]
@@ -348,3 +349,15 @@ def test_the_length_ratio_is_learned_from_the_whole_data_whatever_the_workers(tm
 def test_too_few_rows_teach_nothing() -> None:
     assert median_ratio({10: 199}) is None
     assert median_ratio({0: 100, 10: 1, 139: 100}) == pytest.approx(1.051)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    texts=st.lists(st.text("ab न.", max_size=60), max_size=8),
+    min_times=st.integers(2, 7),
+    min_run=st.integers(2, 20),
+)
+def test_the_quick_look_for_repetition_misses_no_run(texts: list[str], min_times: int, min_run: int) -> None:
+    column = pl.Series([*texts, "ab" * 12, "x" + "नमस्ते" * 7], dtype=pl.String)
+    whole = repetition._repeats(column, min_times, min_run)
+    assert repetition.repeats(column, min_times, min_run).to_list() == whole.tolist()

@@ -186,7 +186,7 @@ def test_columns_and_lines_give_the_same(
     path.write_bytes(gzip.compress(data) if packed else data)
     expected = line_by_line(data, limit)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "_BLOCK", piece)
+        patch.setattr("tppc.builders.sources.wikimatrix._BLOCK", piece)
         patch.setattr(blocks, "_READ", 1 + piece // 2)
         if expected is None:
             with pytest.raises(TppcError, match="truncated or damaged after line"):

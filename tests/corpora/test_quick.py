@@ -5,12 +5,15 @@ from __future__ import annotations
 import unicodedata
 
 import polars as pl
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tppc.builders.normalise import Normalisation, normalise, normalised
-from tppc.corpora.keys import comparison_form, comparison_forms, side_key, side_keys
-from tppc.corpora.quick import composed, folding
+from tppc.builders.filters.characters import share_of
+from tppc.builders.normalise import Normalisation, looked_at, normalise, normalised
+from tppc.corpora.keys import comparison_form, comparison_forms, forms_of_plain, side_key, side_keys
+from tppc.corpora.languages import language
+from tppc.corpora.quick import composed, folding, plain
 
 
 def every_decomposition() -> list[str]:
@@ -54,6 +57,32 @@ def test_any_text(texts: list[str]) -> None:
     assert normalised(column, Normalisation()).to_list() == [normalise(t) for t in texts]
     assert comparison_forms(column).to_list() == [comparison_form(t) for t in texts]
     assert side_keys(column).tolist() == [side_key(t) for t in texts]
+
+
+def check_plain(texts: list[str], code: str) -> None:
+    """A plain text needs neither normalisation nor another look, and all its letters are in its language's scripts."""
+    column, scripts = pl.Series(texts, dtype=pl.String), language(code).scripts
+    found = plain(column, scripts)
+    settled = column.filter(found)
+    assert composed(settled).all()
+    assert folding(settled).all()
+    own = "".join(rf"\p{{sc={name}}}" for name in scripts)
+    assert (share_of(settled, f"[{own}]", r"[\p{L}--\p{sc=Common}]") == 1).all()
+    assert not settled.str.contains(r"[\x00-\x1f\x7f-\x9f\u{FFFD}]").any()
+    assert forms_of_plain(column, found, scripts).to_list() == comparison_forms(column).to_list()
+    looked, _ = looked_at(column, Normalisation(), scripts)
+    assert looked.to_list() == [normalise(t) for t in texts]
+
+
+@pytest.mark.parametrize("code", ["en", "hi", "ar", "ja", "el", "sr"])
+def test_plain_texts_of_every_character(code: str) -> None:
+    check_plain(SAMPLES, code)
+
+
+@settings(deadline=None)
+@given(TEXTS, st.sampled_from(["en", "hi", "ar", "ja", "ka", "tr"]))
+def test_plain_texts_of_any_text(texts: list[str], code: str) -> None:
+    check_plain([*texts, "plain text", "सादा पाठ"], code)
 
 
 def test_ordinary_text_is_settled_without_python() -> None:

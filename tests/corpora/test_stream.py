@@ -12,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tppc.corpora import shards
+from tppc.corpora.ahead import ahead
 from tppc.corpora.corpus import Corpus
 from tppc.corpora.languages import Pair
+from tppc.corpora.manifest import Shard
+from tppc.corpora.sampling import parse_sampling
 from tppc.corpora.stream import PairBatch, PairStream
 from tppc.errors import TppcError, UsageError
 
@@ -188,3 +191,80 @@ def test_one_pair_of_a_mixture_is_asked_for_by_name(mixture: Corpus) -> None:
     assert mixture.scan("train", Pair("en", "ja")).collect().height == 300
     with pytest.raises(TppcError, match="no test split of en-ja"):
         mixture.shards("test", Pair("en", "ja"))
+
+
+def test_threads_that_ask_at_the_same_time_get_the_same_batches(corpora: list[Corpus]) -> None:
+    one, several = (PairStream(corpora, batch_size=30, seed=4, window=2) for _ in range(2))
+    order = [one.batch(s).src_text for s in range(100)]
+    assert [b.src_text for b in ahead(several.batch, 0, 100, workers=4, depth=8)] == order
+
+
+def test_the_shards_of_an_epoch_come_one_after_the_other(
+    corpora: list[Corpus], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a corpus elsewhere is fetched once an epoch, and the next shards can be fetched ahead."""
+    opened: list[tuple[str, list[str]]] = []
+    reading = Corpus.reading
+
+    def seen(self: Corpus, shard: Shard, then: list[Shard]) -> object:
+        opened.append((shard.path, [s.path for s in then]))
+        return reading(self, shard, then)
+
+    monkeypatch.setattr(Corpus, "reading", seen)
+    stream = PairStream(corpora[:1], batch_size=50, seed=1, window=2)
+    for step in range(3 * 1003 // 50):
+        stream.batch(step)
+    paths = [s.path for s in corpora[0].shards("train")]
+    order = [path for path, _ in opened]
+    assert [sorted(order[i : i + 3]) for i in (0, 3, 6)] == [paths] * 3
+    assert order[:3] != order[3:6] or order[:3] != order[6:9]
+    for number, (_, then) in enumerate(opened[:-2]):
+        assert then == order[number + 1 : number + 3]
+
+
+def test_equal_sampling_gives_corpora_and_their_language_pairs_the_same(mixture: Corpus, corpora: list[Corpus]) -> None:
+    stream = PairStream([mixture, corpora[0]], batch_size=60, seed=5, window=4, sampling=parse_sampling("equal"))
+    assert (stream.epoch_pairs, stream.pairs_an_epoch) == (None, 900 * 6)
+    for window in range(3):
+        found = Counter(t.split(":")[0] for i in range(4) for t in stream.batch(window * 4 + i).src_text)
+        assert found == {"en-hi": 40, "en-ja": 40, "ja-hi": 40, "c1003": 120}
+    few = Counter(t for s in range(32) for t in stream.batch(s).src_text if t.startswith("ja-hi:"))
+    assert set(few.values()) == {320 // 5}
+    epoch = {t for s in range(92) for t in stream.batch(s).src_text}
+    assert len(epoch) == 900 + 300 + 5 + 1003
+
+
+def test_temperature_lies_between_proportional_and_equal(mixture: Corpus) -> None:
+    stream = PairStream([mixture], batch_size=100, seed=5, sampling=parse_sampling("temperature=2"))
+    found = Counter(t.split(":")[0] for s in range(32) for t in stream.batch(s).src_text)
+    roots = [n**0.5 for n in (900, 300, 5)]
+    for pair, root in zip(("en-hi", "en-ja", "ja-hi"), roots, strict=True):
+        assert abs(found[pair] - 3200 * root / sum(roots)) <= 2
+    with pytest.raises(UsageError, match="give weights or the sampling equal, not both"):
+        PairStream([mixture], batch_size=8, seed=0, sampling=parse_sampling("equal"), weights=[1])
+
+
+def test_a_shard_with_other_rows_than_the_manifest_says_is_named(tmp_path: Path) -> None:
+    folder, other = (write_corpus(tmp_path / str(n), {"train": pairs(n)}) for n in (50, 60))
+    corpus = Corpus(folder)
+    name = corpus.shards("train")[0].path
+    (folder / name).write_bytes((other / name).read_bytes())
+    with pytest.raises(TppcError, match=r"train-00000-of-00001\.parquet: 60 rows, but the manifest says 50"):
+        PairStream([corpus], batch_size=8, seed=0).batch(0)
+    (folder / name).write_bytes(b"PAR1 this is none")
+    with pytest.raises(TppcError, match=r"train-00000-of-00001\.parquet: not readable as Parquet"):
+        PairStream([corpus], batch_size=8, seed=0).batch(0)
+
+
+def test_names_of_rows_are_those_of_their_texts(corpora: list[Corpus]) -> None:
+    rows = corpora[0].scan("train").collect()
+    names = dict(zip(rows["src_text"], rows["source"].cast(str) + ":" + rows["source_id"], strict=True))
+    batch = PairStream(corpora[:1], batch_size=50, seed=3).batch(2)
+    assert batch.ids == [names[t] for t in batch.src_text]
+    assert batch.slice_of_rank(1, 3).ids == batch.ids[1::3]
+
+
+def test_the_head_of_a_split_is_read_from_as_many_shards_as_it_takes(corpora: list[Corpus]) -> None:
+    whole = corpora[0].scan("train").select("src_text").collect()
+    for rows in (1, 400, 401, 1003, 5000):
+        assert corpora[0].head("train", rows, ["src_text"]).equals(whole.head(rows))

@@ -19,7 +19,7 @@ from snapshots import matrix_rows
 
 from tppc.corpora.files import sha256_of_file
 from tppc.corpora.manifest import read_manifest
-from tppc.manifests.stores import ObjectStore
+from tppc.corpora.stores import ObjectStore
 
 KILLS = int(os.environ.get("TPPC_CHAOS_KILLS", "3"))
 PAIRS = ("en-hi", "en-mr", "en-ne")  # one alphabet, so that the same rows do for all

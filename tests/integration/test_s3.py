@@ -18,12 +18,12 @@ from factory import write_corpus
 from s3_server import SECRET, new_bucket, s3_server, s3_variables
 
 from tppc.corpora.manifest import read_manifest
+from tppc.corpora.stores import ObjectStore
 from tppc.errors import TppcError, UsageError
 from tppc.manifests import publication
 from tppc.manifests.catalogue import parse_catalogue
 from tppc.manifests.publication import publish
 from tppc.manifests.pull import pull
-from tppc.manifests.stores import ObjectStore
 from tppc.manifests.verify import verify
 
 ROWS = [(f"The house number {i} is old.", f"मकान संख्या {i} पुराना है।") for i in range(60)]
@@ -110,7 +110,7 @@ def test_a_publish_that_was_killed_is_finished_by_the_next(
 import os, signal, sys
 from pathlib import Path
 from tppc.manifests.publication import publish
-from tppc.manifests.stores import ObjectStore
+from tppc.corpora.stores import ObjectStore
 put = ObjectStore.put
 def once(self, name, source):
     put(self, name, source)

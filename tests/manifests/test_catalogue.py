@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tppc.corpora.manifest import read_manifest
+from tppc.corpora.stores import FolderStore
 from tppc.errors import TppcError
 from tppc.manifests.catalogue import Catalogue, Entry, enter, entry_of, parse_catalogue, render, size_text
-from tppc.manifests.stores import FolderStore
 
 HOSTILE = "<script>window.pwned=1</script><img src=x onerror=alert(1)>\"'\u202egnp.exe"
 

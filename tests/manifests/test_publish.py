@@ -21,13 +21,13 @@ from hypothesis import strategies as st
 from servers import serving
 
 from tppc.builders.build import build
+from tppc.corpora.addresses import public_address, safe_name, scrub
 from tppc.corpora.languages import Pair
 from tppc.corpora.manifest import Manifest, Snapshot, next_version, read_manifest, write_manifest
+from tppc.corpora.stores import ObjectStore
 from tppc.errors import TppcError, UsageError
-from tppc.manifests.addresses import public_address, safe_name, scrub
 from tppc.manifests.publication import publish
 from tppc.manifests.pull import pull
-from tppc.manifests.stores import ObjectStore
 from tppc.manifests.verify import verify
 from tppc.manifests.versions import check_version, least_change, newest, order
 

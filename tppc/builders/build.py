@@ -45,6 +45,7 @@ from tppc.errors import TppcError, UsageError
 
 # Below this a pool of processes costs more than it saves. The number of workers never changes a byte.
 _POOL_FROM_BYTES = 4 << 20
+_SPLIT_FROM_BYTES = 16 << 20
 
 
 def build(
@@ -262,8 +263,9 @@ def _run(
     settings = recipe.language_id.model_dump()
     lid_cache.prune()
     code = plugin_digest(entry.name)
-    if entry.split is not None:
-        partitions = _split(partitions, code, work)
+    several = engine.kind == "ray" or (engine.workers or 1) > 1
+    if entry.split is not None and (several or not entry.splits_for_speed):
+        partitions = _split(partitions, code, work, _SPLIT_FROM_BYTES if entry.splits_for_speed else 0)
     cleaning = cleaning_of(recipe)
     if recipe.filters.learns:
         cleaning = with_learned(cleaning, partitions, missing, lambda tasks: run_tasks(tasks, work, engine), work)
@@ -301,19 +303,21 @@ def _run(
         work,
         engine,
     )
-    identified = run_tasks(
-        [
-            Task(
-                "identify",
-                identify,
-                {"part": str(m), "bucket": b, "pair": n, "settings": settings, "model": model},
-                {"part": m.name, "bucket": b, "pair": n, "settings": settings, "model": model.sha256},
-            )
-            for (n, b), m in zip(numbered, merged, strict=True)
-        ],
-        work,
-        engine,
-    )
+    identified = merged
+    if recipe.language_id.enabled:
+        identified = run_tasks(
+            [
+                Task(
+                    "identify",
+                    identify,
+                    {"part": str(m), "bucket": b, "pair": n, "settings": settings, "model": model},
+                    {"part": m.name, "bucket": b, "pair": n, "settings": settings, "model": model.sha256},
+                )
+                for (n, b), m in zip(numbered, merged, strict=True)
+            ],
+            work,
+            engine,
+        )
     scored = identified if scorer is None else score_buckets(identified, numbered, scorer, work, engine)
     found_by = {name: [scored[i] for i, (n, _) in enumerate(numbered) if n == name] for name in missing}
     selections = [
@@ -327,34 +331,43 @@ def _run(
         run=lambda tasks: run_tasks(tasks, work, engine),
         run_here=lambda tasks: run_tasks(tasks, work, Engine()),
     )
+
+    def run(tasks: list[Task]) -> list[Path]:
+        done = run_tasks(tasks, work, engine)
+        work.bring(done)
+        return done
+
     for name, folders, protected in zip(missing, selected, told, strict=True):
         target = targets[name]
         written = target.written()  # by a build that was killed before it was delivered
         if written is None or not _same(written, fetched[name], recipe.digest(entry)):
             mine = [i for i, (n, _) in enumerate(numbered) if n == name]
-            work.bring(folders)
-            steps = ([Path(p) for p in parts[name]], [merged[i] for i in mine], [identified[i] for i in mine])
-            more = (found_by[name], folders) if scorer else (folders,)
-            found = gather(parse_pair(name), (*steps, *more), fetched[name])
+            cleaned_parts = [Path(p) for p in parts[name]]
+            after = ([merged[i] for i in mine], [identified[i] for i in mine], found_by[name], folders)
+            steps = [
+                step for step, before in zip(after, (None, *after), strict=False) if step != before
+            ]  # less those off
+            found = gather(parse_pair(name), (cleaned_parts, *steps), fetched[name])
             found = replace(found, protected=protected, encoder=scorer.facts if scorer else {})
             if (learned_value := cleaning.learned.get(name)) is not None:
                 found = replace(found, counts={**found.counts, LEARNED: round(1_000 * learned_value)})
             command = command_of(entry, name, request, recipe)
             if written is not None:
                 shutil.rmtree(target.folder)
-            made = publish(found, entry, recipe, target.folder, command, made=request.given == "sample")
+            made = publish(found, entry, recipe, target.folder, command, run, made=request.given == "sample")
             if not made.shards:
                 note(f"{target}: no row was kept; the funnel says why, and the rejects show which")
         target.deliver()
 
 
-def _split(partitions: Sequence[Partition], code: str | None, work: Workspace) -> list[Partition]:
-    """Cut partitions that must be read in order into smaller ones; a killed pass goes on where it was."""
+def _split(partitions: Sequence[Partition], code: str | None, work: Workspace, least: int) -> list[Partition]:
+    """Cut partitions whose files have `least` bytes into smaller ones; a killed pass goes on where it was."""
+    large = [p for p in partitions if max(Path(file).stat().st_size for file in p.files.values()) >= least]
     tasks = [
-        Task("split", split, {"partition": p}, {"partition": p.identity, "plugin": code}, resumable=True)
-        for p in partitions
+        Task("split", split, {"partition": p}, {"partition": p.identity, "plugin": code}, resumable=True) for p in large
     ]
-    return [part for folder in run_tasks(tasks, work, Engine()) for part in parts_of(folder)]
+    cut = [part for folder in run_tasks(tasks, work, Engine()) for part in parts_of(folder)] if large else []
+    return [*(p for p in partitions if p not in large), *cut]
 
 
 def _tail(path: str) -> str:

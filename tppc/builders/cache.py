@@ -27,9 +27,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tppc.builders.polite import Stopped, cache_folder
+from tppc.builders.polite import Stopped
 from tppc.builders.progress import note
-from tppc.corpora.files import canonical_json, sha256_of_file, write_bytes
+from tppc.corpora.files import cache_folder, canonical_json, sha256_of_file, write_bytes
 from tppc.corpora.manifest import Snapshot
 from tppc.errors import TppcError, UsageError
 

@@ -2,8 +2,8 @@
 
 A bucket is a range of the order key, so equal pairs from any partition meet in one bucket, and buckets in order are the
 corpus in order. Their number follows from the rows that `clean` kept of a pair, never from the workers or from other
-pairs. Rows leave as runs: files of at most `_RUN_ROWS` rows sorted by the order key, of which `merge` reads the
-part of its bucket.
+pairs. Rows leave as runs of about `_RUN_ROWS` rows sorted by the order key, of which `merge` reads the part of its
+bucket (`row_files`).
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ import polars as pl
 
 from tppc.builders.cleaning import Cleaning
 from tppc.builders.rejects import Rejects
+from tppc.builders.row_files import MOST_BITS, RunWriter
 from tppc.builders.sources import source_named
 from tppc.builders.sources.base import RAW_BYTES, Partition, RawBatch, unreadable
 from tppc.corpora.files import canonical_json, write_bytes
-from tppc.corpora.keys import order_keys, side_keys
+from tppc.corpora.keys import forms_of_plain, keys_of_forms, order_keys, side_keys
+from tppc.corpora.languages import Pair
 from tppc.corpora.manifest import Funnel
 
 _ROWS_PER_BUCKET = 50_000
 _RUN_ROWS = 100_000
-_RUN_GROUP = 4_096
 #: Bytes of the longest text that is looked at.
 LONGEST = 1 << 20
 _JUDGED_BYTES = 4 << 20  # filters hold some thirty times as much while they look at them
@@ -32,7 +33,7 @@ _JUDGED_BYTES = 4 << 20  # filters hold some thirty times as much while they loo
 
 def bucket_bits(rows: int) -> int:
     """log2 of the number of buckets for the rows that `clean` kept: up to 50,000 rows each, at most 4,096 buckets."""
-    return min(12, max(0, ((rows - 1) // _ROWS_PER_BUCKET).bit_length()))
+    return min(MOST_BITS, max(0, ((rows - 1) // _ROWS_PER_BUCKET).bit_length()))
 
 
 def bucket_range(bucket: int, bits: int) -> tuple[int, int]:
@@ -42,7 +43,7 @@ def bucket_range(bucket: int, bits: int) -> tuple[int, int]:
 
 
 def clean(folder: Path, partition: Partition, cleaning: Cleaning) -> None:
-    """Read a partition and write `<pair>/run-00000.parquet` ..., `<pair>/funnel.json`, `<pair>/rejects.tsv`."""
+    """Read a partition and write `<pair>/runs.arrow`, `<pair>/funnel.json` and its rejects."""
     outputs = {name: _PairOutput(folder / name, cleaning) for name in partition.pairs}
     for batch in map(_without_giants, source_named(partition.source).read(partition)):
         outputs[str(batch.pair)].take(batch)
@@ -54,11 +55,11 @@ def _without_giants(batch: RawBatch) -> RawBatch:
     """Refuse rows with a text of more than `LONGEST` bytes: no sentence, but a line that was never ended or an archive
     made to explode; the filters need some 50 times its size.
     """
+    if all((batch.rows[name].str.len_bytes().max() or 0) <= LONGEST for name in ("src_text", "tgt_text")):  # type: ignore[operator]
+        return batch
     size = pl.max_horizontal(pl.col("src_text").str.len_bytes(), pl.col("tgt_text").str.len_bytes()).fill_null(0)
     rows = batch.rows.with_columns(size=size)
     giants = rows.filter(pl.col("size") > LONGEST)
-    if giants.is_empty():
-        return batch
     refused = []
     for row in giants.iter_rows(named=True):
         text = max(row["src_text"] or "", row["tgt_text"] or "", key=len)[:RAW_BYTES].encode()
@@ -66,9 +67,15 @@ def _without_giants(batch: RawBatch) -> RawBatch:
     return replace(batch, rows=rows.filter(pl.col("size") <= LONGEST).drop("size"), refused=[*batch.refused, *refused])
 
 
-def with_keys(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add `src_key`, `tgt_key` and `order_key`."""
-    src, tgt = (side_keys(rows[name]) for name in ("src_text", "tgt_text"))
+def with_keys(rows: pl.DataFrame, pair: Pair | None = None) -> pl.DataFrame:
+    """Add `src_key`, `tgt_key` and `order_key`. With `pair`, the rows say which texts are plain in its scripts."""
+    if pair is None:
+        src, tgt = (side_keys(rows[name]) for name in ("src_text", "tgt_text"))
+    else:
+        src, tgt = (
+            keys_of_forms(forms_of_plain(rows[f"{side}_text"], rows[f"{side}_plain"], own.scripts))
+            for side, own in zip(("src", "tgt"), pair.languages, strict=True)
+        )
     return rows.with_columns(src_key=pl.Series(src), tgt_key=pl.Series(tgt), order_key=pl.Series(order_keys(src, tgt)))
 
 
@@ -84,7 +91,7 @@ class _PairOutput:
         self.kept = 0
         self.raw: list[RawBatch] = []
         self.waiting: list[pl.DataFrame] = []
-        self.runs = 0
+        self.runs = RunWriter(folder)
 
     @property
     def read(self) -> int:
@@ -101,8 +108,9 @@ class _PairOutput:
     def _judge(self) -> None:
         if self.raw:
             rows = pl.concat([b.rows for b in self.raw], rechunk=True)
-            rows = with_keys(self.cleaning.apply(rows, self.raw[0].pair))
+            pair = self.raw[0].pair
             self.raw = []
+            rows = with_keys(self.cleaning.apply(rows, pair), pair)
             self.reject(rows.filter(pl.col("reason").is_not_null()))
             self.keep(rows.filter(pl.col("reason").is_null()).drop("reason"))
 
@@ -130,29 +138,24 @@ class _PairOutput:
             self._write_run()
 
     def _write_run(self) -> None:
-        rows = pl.concat(self.waiting).sort("order_key")
-        rows.write_parquet(
-            self.folder / f"run-{self.runs:05d}.parquet",
-            compression_level=1,
-            row_group_size=_RUN_GROUP,
-            statistics=True,
-        )
-        self.waiting, self.runs = [], self.runs + 1
+        if any(rows.height for rows in self.waiting):
+            self.runs.add(pl.concat(self.waiting))
+        self.waiting = []
 
     def finish(self) -> None:
         """Write the last run, funnel and rejects."""
         self._judge()
-        if self.waiting:
-            self._write_run()
+        self._write_run()
+        self.runs.close()
         write_funnel(
             self.folder, Funnel(read=self.read, rejected=self.rejected, kept={"train": self.kept}), self.counts
         )
-        self.rejects.save(self.folder / "rejects.tsv")
+        self.rejects.save(self.folder)
 
 
 def bucket_name(number: int) -> str:
     """File name of a bucket."""
-    return f"bucket-{number:04d}.parquet"
+    return f"bucket-{number:04d}.arrow"
 
 
 def write_funnel(folder: Path, funnel: Funnel, counts: dict[str, int] | None = None) -> None:

@@ -11,7 +11,7 @@ from tppc.builders.filters import all_filters, judge
 from tppc.builders.filters.base import Settings
 from tppc.builders.filters.plugins import PlugIn
 from tppc.builders.filters.settings import settings_of
-from tppc.builders.normalise import Normalisation, normalised
+from tppc.builders.normalise import Normalisation, looked_at
 from tppc.corpora.languages import Pair, language
 
 if TYPE_CHECKING:
@@ -43,8 +43,11 @@ class Cleaning:
         return settings_of(self.filters, all_filters(self.plugins)).by_name(learned)
 
     def apply(self, rows: pl.DataFrame, pair: Pair) -> pl.DataFrame:
-        """The rows with normalised texts and a column `reason`. Raises `TppcError` for a plug-in filter that fails."""
-        rows = rows.with_columns(normalised(rows[name], self.normalisation) for name in ("src_text", "tgt_text"))
+        """The rows with normalised texts, whether these are `quick.plain` (`src_plain`, `tgt_plain`), and a column
+        `reason`. Raises `TppcError` for a plug-in filter that fails."""
+        for side, own in zip(("src", "tgt"), pair.languages, strict=True):
+            texts, plain = looked_at(rows[f"{side}_text"], self.normalisation, own.scripts)
+            rows = rows.with_columns(texts, plain.alias(f"{side}_plain"))
         # Too few rows to learn from: what the language table says, as without "learned".
         table = language(pair.tgt).length / language(pair.src).length
         return judge(rows, self.settings(self.learned.get(str(pair)) or table), pair, self.plugins)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tppc.builders.engine import versions
 from tppc.builders.target import Target
+from tppc.corpora.addresses import safe_name
 from tppc.corpora.corpus import Corpus
 from tppc.errors import TppcError, UsageError
-from tppc.manifests.addresses import safe_name
 
 
 def name_of(out: Path, kind: str, given: str | None) -> str:

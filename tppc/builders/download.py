@@ -17,9 +17,10 @@ from pathlib import Path
 
 from tppc.builders.cache import Copy, Place, lease, public_url
 from tppc.builders.checksums import Checksum, digests, published
-from tppc.builders.polite import Busy, Stopped, cache_folder, host_slot, pause, retry_after, user_agent
+from tppc.builders.polite import Busy, Stopped, host_slot, pause, retry_after, user_agent
 from tppc.builders.progress import note
 from tppc.builders.transfer import ATTEMPTS, Absent, GaveUp, Received, receive, same_file, small_text
+from tppc.corpora.files import cache_folder
 from tppc.corpora.manifest import Snapshot
 from tppc.errors import TppcError, UsageError
 

@@ -186,7 +186,7 @@ def _worker() -> None:
 def run_tasks(tasks: Sequence[Task], work: Workspace, engine: Engine) -> list[Path]:
     """Run tasks, skipping finished ones; returns their output folders in the order of `tasks`.
 
-    Behind a URL these folders hold the counts and rejects (`*.json`, `*.tsv`) only, until `Workspace.bring` fetches
+    Behind a URL these folders hold the counts and rejects only, until `Workspace.bring` fetches
     the rest. The first error stops the rest and is raised; what was finished stays for the next start.
     """
     work.folder.mkdir(parents=True, exist_ok=True)

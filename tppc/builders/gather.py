@@ -47,7 +47,7 @@ def gather(pair: Pair, steps: Sequence[Sequence[Path]], files: Sequence[Fetched]
             more, also = funnel_of(folder)
             funnel = funnel + more
             counts = {k: counts.get(k, 0) + also.get(k, 0) for k in (*counts, *also)}
-            rejects.load(folder / "rejects.tsv")
+            rejects.load(folder)
         totals.append((funnel, counts))
     funnels, counts = [funnel for funnel, _ in totals], totals[0][1]
     for before, after in pairwise(funnels):
@@ -59,5 +59,6 @@ def gather(pair: Pair, steps: Sequence[Sequence[Path]], files: Sequence[Fetched]
         dropped=funnels[-1].dropped,
         kept=funnels[-1].kept,
     )
-    buckets = [path for bucket, folder in enumerate(steps[-1]) if (path := folder / bucket_name(bucket)).is_file()]
+    # Not asked of the files, which may lie on another machine.
+    buckets = [f / bucket_name(b) for b, f in enumerate(steps[-1]) if funnel_of(f)[0].kept.get("train")]
     return Identified(pair, buckets, total, counts, rejects, [f.snapshot for f in files])

@@ -17,6 +17,7 @@ from tppc.builders.clean import bucket_name, write_funnel
 from tppc.builders.lid_cache import Answers, folder_of, keys_of
 from tppc.builders.recipe import LanguageId
 from tppc.builders.rejects import Rejects
+from tppc.builders.row_files import read_rows, write_rows
 from tppc.corpora.languages import Language, parse_pair
 from tppc.corpora.manifest import Funnel
 
@@ -41,7 +42,7 @@ def identify(
     path = Path(part) / bucket_name(bucket)
     rejects, funnel = Rejects(), Funnel(read=0, kept={"train": 0})
     if path.is_file():
-        rows = pl.read_parquet(path)
+        rows = read_rows(path)
         model = model or lid.Model()
         known = _answers(rows, folder_of(model.sha256, pair)) if cached and recipe.enabled else None
         rows = with_languages(rows, pair, recipe, model, known)
@@ -53,11 +54,11 @@ def identify(
         rejected = dict(out.group_by("reason").len().sort("reason").iter_rows())
         funnel = Funnel(read=rows.height + out.height, rejected=rejected, kept={"train": rows.height})
         rejects.add_rows(out)
-        rows.write_parquet(folder / bucket_name(bucket), compression_level=1)
+        write_rows(rows, folder / bucket_name(bucket))
         if known is not None:
             known.save()
     write_funnel(folder, funnel)
-    rejects.save(folder / "rejects.tsv")
+    rejects.save(folder)
 
 
 def with_languages(
@@ -132,7 +133,7 @@ class _Side:
         able = not lid.known_languages(self.model).isdisjoint(self.accepted)
         ask = (sure.is_null() & (letters >= recipe.min_letters)).arg_true() if able else blank.is_not_null().arg_true()
         asked = lid.prepared(judged.gather(ask))
-        labels, scores = self._asked(asked.to_list())
+        labels, scores = self._asked(asked)
         wrong = self._wrong(asked, labels, scores, letters.gather(ask).to_numpy())
         if set(own.scripts) & set(self.other.scripts):
             switching = self._switching(asked, wrong, letters.gather(ask).to_numpy())
@@ -156,13 +157,13 @@ class _Side:
             wrong="wrong",
         )
 
-    def _asked(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    def _asked(self, texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
         """The model's answers, out of the cache where it has them."""
         if self.known is None:
-            return lid.answers(texts, self.model)
+            return lid.answers(texts.to_list(), self.model)
         found = keys_of(texts)
         new = np.flatnonzero(~self.known.look_up(found))
-        found["label"][new], found["score"][new] = lid.answers([texts[i] for i in new], self.model)
+        found["label"][new], found["score"][new] = lid.answers(texts.gather(new).to_list(), self.model)
         self.known.add(found[new])
         return found["label"], found["score"]
 

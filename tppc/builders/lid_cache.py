@@ -2,11 +2,11 @@
 
     <cache>/lid/<digest of the model>-<version of the backend>/<pair>/<lowest>-<highest order key>-<digest>.lid
 
-A file holds the answers to the open texts of one bucket: records of 20 bytes, sorted by the 128-bit xxh3 of the text as
-the model sees it, then a digest of them. A later build of the pair reads the files whose order keys meet its bucket's,
-so that a look costs what the bucket has, not what the cache has: rows keep their order key when a recipe changes, and
-buckets are ranges of it. The text's key alone decides what is found; the file's name only says where to look. At most
-64 MB are read for a bucket, the files that were used last.
+A file holds the answers to the open texts of one bucket: records of 20 bytes, sorted by 128 bits of hashes of the text
+as the model sees it, then a digest of them. A later build of the pair reads the files whose order keys meet its
+bucket's, so that a look costs what the bucket has, not what the cache has: rows keep their order key when a recipe
+changes, and buckets are ranges of it. The text's key alone decides what is found; the file's name only says where to
+look. At most 64 MB are read for a bucket, the files that were used last.
 
 Files appear complete or not at all and are never changed, so processes need no lock; one that is damaged is removed and
 counts as absent. Where `_FILES` of them lie inside a bucket they are merged into one. The whole is bounded
@@ -22,11 +22,11 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import xxhash
 
-from tppc.builders.polite import cache_folder
 from tppc.builders.progress import note
-from tppc.corpora.files import write_bytes
+from tppc.corpora.files import cache_folder, write_bytes
 
 #: Bytes of all answers together: 100 million texts.
 LIMIT = 2 << 30
@@ -43,12 +43,15 @@ def folder_of(model_sha256: str, pair: str) -> Path:
     return cache_folder() / "lid" / f"{model_sha256[:16]}-{metadata.version('fasttext-predict')}" / pair
 
 
-def keys_of(texts: Sequence[str]) -> np.ndarray:
-    """128-bit keys of prepared texts as records with `high` and `low`, shape (n,)."""
-    digests = b"".join([xxhash.xxh3_128_digest(text.encode("utf-8", "surrogatepass")) for text in texts])
-    words = np.frombuffer(digests, ">u8").reshape(-1, 2)
+def keys_of(texts: Sequence[str] | pl.Series) -> np.ndarray:
+    """128-bit keys of prepared texts as records with `high` and `low`, shape (n,): their xxh3-64 and xxh64."""
+    import polars_hash
+
+    text = polars_hash.col("text").nchash
+    frame = pl.DataFrame({"text": texts}, schema={"text": pl.String})
+    found = frame.select(high=text.xxh3_64(), low=text.xxhash64())
     keys = np.zeros(len(texts), _RECORD)
-    keys["high"], keys["low"] = words[:, 0], words[:, 1]
+    keys["high"], keys["low"] = found["high"].to_numpy(), found["low"].to_numpy()
     return keys
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import polars as pl
 
-from tppc.builders.clean import bucket_name, bucket_range, write_funnel
+from tppc.builders.clean import bucket_name, write_funnel
 from tppc.builders.rejects import Rejects
+from tppc.builders.row_files import bucket_of_runs, write_rows
 from tppc.corpora.manifest import Funnel
 
 _WINNER_FIRST = (
@@ -28,12 +29,9 @@ _WINNER_FIRST = (
 
 def merge(folder: Path, parts: list[str], bucket: int, bits: int) -> None:
     """Merge bucket `bucket` of the folders `parts` (outputs of `clean` for one pair) into one sorted bucket."""
-    runs = [path for part in parts for path in sorted(Path(part).glob("run-*.parquet"))]
     rejects, kept, duplicates = Rejects(), 0, 0
-    if runs:
-        # Runs are sorted, so the statistics of their row groups leave only those of this bucket to read.
-        low, high = (pl.lit(key, pl.UInt64) for key in bucket_range(bucket, bits))
-        rows = pl.scan_parquet(runs).filter(pl.col("order_key").is_between(low, high)).collect()
+    rows = bucket_of_runs([Path(part) for part in parts], bucket, bits)
+    if rows is not None:
         # Equal pairs have equal order keys: only of these is there a winner to find, which takes a sort by texts.
         several = rows["order_key"].is_duplicated()
         winner_first = rows.filter(several).sort(*_WINNER_FIRST)
@@ -41,10 +39,10 @@ def merge(folder: Path, parts: list[str], bucket: int, bits: int) -> None:
         copies = winner_first.filter(~first)
         unique = pl.concat([rows.filter(~several), winner_first.filter(first)]).sort("order_key", "src_key", "tgt_key")
         kept, duplicates = unique.height, copies.height
-        winners = unique.select("src_key", "tgt_key", detail="same pair as " + pl.col("source_id"))
+        winners = winner_first.filter(first).select("src_key", "tgt_key", detail="same pair as " + pl.col("source_id"))
         rejects.add_rows(
             copies.join(winners, on=["src_key", "tgt_key"], how="left").with_columns(reason=pl.lit("duplicate"))
         )
-        unique.write_parquet(folder / bucket_name(bucket), compression_level=1)
+        write_rows(unique, folder / bucket_name(bucket))
     write_funnel(folder, Funnel(read=kept + duplicates, deduplicated=duplicates, kept={"train": kept}))
-    rejects.save(folder / "rejects.tsv")
+    rejects.save(folder)

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tppc.corpora.sampling import Method, tempered
 
 _BITS = 16
 _SHIFT = np.uint64(64 - _BITS)
@@ -27,7 +29,7 @@ class MixSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    method: Literal["proportional", "equal", "temperature", "weights"] = "proportional"
+    method: Method = "proportional"
     # From 0.05 on, the power of any number of rows is a number that a float can hold.
     temperature: float = Field(default=5.0, ge=0.05, description="T; 1 is proportional, a large one nearly equal")
     weights: list[Annotated[float, Field(gt=0)]] | None = None
@@ -60,8 +62,7 @@ def _weights(rows: Sequence[int], settings: MixSettings) -> list[Fraction]:
     if settings.method == "weights":
         assert settings.weights is not None, "the settings have been checked"
         return [Fraction(str(w)) for w in settings.weights]
-    # Twelve digits: the power may differ in its last bit from one machine to the next.
-    return [Fraction(str(round(n ** (1 / settings.temperature), 12))) for n in rows]
+    return [tempered(n, settings.temperature) for n in rows]
 
 
 def _caps(rows: Sequence[int], settings: MixSettings) -> list[int]:

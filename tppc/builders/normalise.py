@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from tppc.corpora.quick import code_ranges, composed
+from tppc.corpora.quick import code_ranges, composed, plain
 
 if TYPE_CHECKING:
     import polars as pl
@@ -141,4 +141,17 @@ def normalised(texts: pl.Series, settings: Normalisation) -> pl.Series:
         return pl.Series(texts.name, [run(text) for text in texts.to_list()], pl.String)
     places = (~composed(texts)).arg_true()
     changed = pl.Series([normalise(text) for text in texts.gather(places).to_list()], dtype=pl.String)
-    return texts.scatter(places, changed) if len(places) else texts
+    return texts.clone().scatter(places, changed) if len(places) else texts
+
+
+def looked_at(texts: pl.Series, settings: Normalisation, scripts: tuple[str, ...]) -> tuple[pl.Series, pl.Series]:
+    """A column of normalised texts, and which of them are `quick.plain` in `scripts`. With the default settings one
+    look at a plain text serves for both."""
+    if settings != Normalisation():
+        found = normalised(texts, settings)
+        return found, plain(found, scripts).fill_null(False)
+    settled = plain(texts, scripts).fill_null(False)
+    places = (~settled).arg_true()
+    if len(places):
+        texts = texts.clone().scatter(places, normalised(texts.gather(places), settings))
+    return texts, settled

@@ -65,9 +65,9 @@ def pack(
     kept, licences = Counter[str](), Counter[str]()
     samples = pl.DataFrame()
     share = -(-SAMPLES // max(1, len(parts)))
-    with _attribution(folder, attribution) as credit:
+    with attribution_file(folder, attribution) as credit:
         for pair, rows in parts.items():
-            found = _first_pass(pair, rows, credit, refuse, share)
+            found = _first_pass(pair, rows, credit if attribution else None, refuse, share)
             samples = pl.concat([samples, found.samples], how="diagonal")
             for split, count in found.rows.items():
                 again = iter(found.aside[split]) if split in found.aside else _train(rows)
@@ -97,7 +97,7 @@ class _Found:
 def _first_pass(
     pair: Pair,
     rows: Rows,
-    credit: Callable[[pl.DataFrame], None],
+    credit: Callable[[bytes], object] | None,
     refuse: Callable[[pl.DataFrame], None],
     wanted: int,
 ) -> _Found:
@@ -112,7 +112,8 @@ def _first_pass(
             elif samples.height < wanted:
                 samples = pl.concat([samples, part.head(wanted - samples.height)], how="diagonal")
         refuse(frame.filter(pl.col("split").is_null()))
-        credit(frame.filter(pl.col("split").is_not_null()))
+        if credit is not None:
+            credit(credit_lines(frame.filter(pl.col("split").is_not_null())))
     return _Found(gathered, aside, samples)
 
 
@@ -139,11 +140,11 @@ def _table(rows: pl.DataFrame, schema: pa.Schema) -> pa.Table:
 
 
 @contextmanager
-def _attribution(folder: Path, wanted: bool) -> Iterator[Callable[[pl.DataFrame], None]]:
-    """Yield what writes the authors of kept rows whose licence asks for credit, in corpus order: source, source id,
-    licence, authors; where it is not wanted, what writes nothing."""
+def attribution_file(folder: Path, wanted: bool) -> Iterator[Callable[[bytes], object]]:
+    """Yield what writes lines (`credit_lines`) of kept rows, in corpus order, to `ATTRIBUTION.tsv.gz`; where it is not
+    wanted, what writes nothing."""
     if not wanted:
-        yield lambda rows: None
+        yield lambda lines: None
         return
     with (
         complete_or_absent(folder / ATTRIBUTION) as temporary,
@@ -152,11 +153,13 @@ def _attribution(folder: Path, wanted: bool) -> Iterator[Callable[[pl.DataFrame]
     ):
         file.write(b"source\tsource_id\tlicence\tauthors\n")
 
-        def write(rows: pl.DataFrame) -> None:
-            asking = [name for name in rows["licence"].unique() if needs_attribution(name)]
-            authors = pl.col("attribution").fill_null("")
-            columns = pl.concat_str("source", "source_id", "licence", authors, separator="\t")
-            lines = rows.filter(pl.col("licence").is_in(asking)).select(columns).to_series()
-            file.write("".join(f"{line}\n" for line in lines).encode())
+        yield file.write
 
-        yield write
+
+def credit_lines(rows: pl.DataFrame) -> bytes:
+    """The lines of `ATTRIBUTION.tsv` for rows whose licence asks for credit: source, source id, licence, authors."""
+    asking = [name for name in rows["licence"].unique() if needs_attribution(name)]
+    authors = pl.col("attribution").fill_null("")
+    columns = pl.concat_str("source", "source_id", "licence", authors, separator="\t")
+    lines = rows.filter(pl.col("licence").is_in(asking)).select(columns).to_series()
+    return "".join(f"{line}\n" for line in lines).encode()

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from tppc import __version__
 from tppc.builders.progress import note
-from tppc.corpora.files import write_bytes
+from tppc.corpora.files import cache_folder, write_bytes
 from tppc.errors import TppcError, UsageError
 
 #: Connections at once to a host that is not in `CONNECTIONS`: one file's waiting overlaps another one's bytes, and no
@@ -52,13 +52,6 @@ class Busy(TppcError):
 
 class Stopped(Exception):
     """Another download of the same call failed, or the user interrupted; this one ends early."""
-
-
-def cache_folder() -> Path:
-    """Where downloads live: `$TPPC_CACHE`, or `tppc` in the user's cache folder."""
-    if value := os.environ.get("TPPC_CACHE"):
-        return Path(value)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tppc"
 
 
 def config_file() -> Path:

@@ -4,21 +4,17 @@ all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-
-import polars as pl
 
 from tppc.builders import lid
 from tppc.builders.checkout import commit
 from tppc.builders.engine import versions
-from tppc.builders.pack import Packed, pack
+from tppc.builders.pack import Packed
 from tppc.builders.recipe import Recipe
 from tppc.builders.rejects import Rejects
-from tppc.builders.select.holdout import draw_holdout, split_rows
+from tppc.builders.sharding import Run, sharded
 from tppc.builders.sources.base import Source
 from tppc.corpora.files import complete_or_absent
 from tppc.corpora.languages import Pair
@@ -49,60 +45,35 @@ class Identified:
 
 
 def publish(
-    found: Identified, source: Source, recipe: Recipe, target: Path, command: str, *, made: bool = False
+    found: Identified, source: Source, recipe: Recipe, target: Path, command: str, run: Run, *, made: bool = False
 ) -> Manifest:
-    """Write the corpus of one pair to `target`, which must not hold anything; `made`: from the package's samples."""
+    """Write the corpus of one pair to `target`, which must not hold anything.
+
+    Args:
+        run: runs tasks and returns their folders, in order, on this machine. made: whether the rows are those of the
+        package's samples.
+    """
     with appearing(target) as folder:
-        return _write(found, source, recipe, folder, command, made)
+        return _write(found, source, recipe, folder, command, run, made)
 
 
-def _write(found: Identified, source: Source, recipe: Recipe, folder: Path, command: str, made: bool) -> Manifest:
-    held = draw_holdout(found.buckets, recipe.holdout, found.pair)
-    dropped = _Dropped(found.rejects, "holdout")
-    packed = pack(
-        folder,
-        {found.pair: partial(_rows, found, source, held)},
-        source.extra,
-        attribution=source.needs_attribution,
-        refuse=dropped.add,
-    )
-    held_out = {dropped.reason: dropped.rows} if dropped.rows else {}
+def _write(
+    found: Identified, source: Source, recipe: Recipe, folder: Path, command: str, run: Run, made: bool
+) -> Manifest:
+    written = sharded(folder, found.pair, found.buckets, source, recipe.holdout, run)
+    packed = written.packed
+    held_out = {"holdout": written.out} if written.out else {}
     funnel = found.funnel.model_copy(update={"dropped": {**found.funnel.dropped, **held_out}, "kept": packed.kept})
     assert funnel.unaccounted() == 0, f"the funnel of {found.pair} must add up: {funnel}"
+    for part in written.described:
+        found.rejects.load(part)
     found.rejects.publish(folder)
-    if held.height:
+    if written.held is not None:
         with complete_or_absent(folder / HELDOUT) as temporary:
-            held.sort("split", "src_key").write_parquet(temporary, compression_level=9)
+            written.held.sort("split", "src_key").write_parquet(temporary, compression_level=9)
     draft = _describe(found, source, recipe, packed, funnel, command, made)
     refused = {reason: found.rejects.sample(reason, 2) for reason in sorted([*funnel.rejected, *funnel.dropped])}
     return finish(folder, draft, kept=packed.samples, refused=refused)
-
-
-def _rows(found: Identified, source: Source, held: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """The rows of all buckets with every column of the schema and their split; null for a row that shares a text with
-    a held-out pair."""
-    for path in found.buckets:
-        rows = pl.read_parquet(path).with_columns(
-            src_lang=pl.lit(found.pair.src),
-            tgt_lang=pl.lit(found.pair.tgt),
-            source=pl.lit(source.name),
-        )
-        if "similarity" not in rows.columns:  # nobody asked for one
-            rows = rows.with_columns(similarity=pl.lit(None, pl.Float32))
-        yield split_rows(rows, held)
-
-
-@dataclass
-class _Dropped:
-    """Takes in the rows that a selection rule keeps out: counts them, and keeps some to read."""
-
-    rejects: Rejects
-    reason: str
-    rows: int = 0
-
-    def add(self, rows: pl.DataFrame) -> None:
-        self.rows += rows.height
-        self.rejects.add_rows(rows.with_columns(reason=pl.lit(self.reason)))
 
 
 def _describe(

@@ -23,12 +23,12 @@ from tppc.builders.mixture import MixSettings
 from tppc.builders.progress import note
 from tppc.builders.recipe import load_recipe
 from tppc.builders.rescore import rescore
+from tppc.corpora.addresses import safe_name
 from tppc.corpora.corpus import Corpus, outside_of_corpora
 from tppc.corpora.files import sha256_of_file
 from tppc.corpora.languages import parse_pair
 from tppc.corpora.manifest import NAME, Manifest, parse_manifest
 from tppc.errors import TppcError, UsageError
-from tppc.manifests.addresses import safe_name
 from tppc.manifests.places import Place
 from tppc.manifests.rules import digest_faults
 

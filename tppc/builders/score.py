@@ -34,13 +34,16 @@ from tppc.builders.engine import Engine, Task, run_tasks
 from tppc.builders.progress import note
 from tppc.builders.recipe import Recipe, Score
 from tppc.builders.rejects import Rejects
+from tppc.builders.row_files import read_rows, write_rows
 from tppc.builders.workspace import Workspace
 from tppc.corpora.files import complete_or_absent
 from tppc.corpora.manifest import Funnel
 from tppc.encoders.embed import embed
 from tppc.encoders.identity import digest_of_encoder, folder_of, shown_name
 from tppc.encoders.load import Encoder, load_encoder, saved_settings
-from tppc.encoders.neighbours import nearest, unit
+from tppc.encoders.margin import pair_margins, rowwise
+from tppc.encoders.neighbours import unit
+from tppc.encoders.probability import translation_probability
 from tppc.errors import TppcError, UsageError
 
 REASON = "similarity"
@@ -48,7 +51,6 @@ DECIMALS = 4
 # What a pair must reach where the recipe does not say; cosines differ too much from one encoder to the next.
 THRESHOLDS = {"margin": 0.53, "probability": 0.5}
 _LIBRARIES = ("numpy", "tokenizers", "torch", "transformers")
-_LEAST = 0.01  # of a denominator: neighbours that are unlike on average say nothing
 
 
 @dataclass(frozen=True)
@@ -132,15 +134,15 @@ def score(folder: Path, part: str, bucket: int, pair: str, scorer: Scorer) -> No
     path = Path(part) / bucket_name(bucket)
     rejects, kept, refused = Rejects(), 0, 0
     if path.is_file():
-        rows = pl.read_parquet(path)
+        rows = read_rows(path)
         rows = rows.with_columns(similarities(rows, scorer, folder))
         out, rows = rows.filter(below(scorer)), rows.filter(~below(scorer))
         kept, refused = rows.height, out.height
         rejects.add_rows(with_reason(out, scorer))
-        rows.write_parquet(folder / bucket_name(bucket), compression_level=1)
+        write_rows(rows, folder / bucket_name(bucket))
     rejected = {REASON: refused} if refused else {}
     write_funnel(folder, Funnel(read=kept + refused, rejected=rejected, kept={"train": kept}))
-    rejects.save(folder / "rejects.tsv")
+    rejects.save(folder)
     clear(folder)
 
 
@@ -218,9 +220,10 @@ def _window(rows: pl.DataFrame, scorer: Scorer) -> np.ndarray:
     src, tgt = _vectors(rows, encoder, scorer)
     with threadpool_limits(1):  # the last bit of a matrix product depends on the number of threads
         if settings.kind == "probability":
-            found = _probability(src, tgt, encoder)
+            assert encoder.translation is not None, "the encoder was asked before"
+            found = translation_probability(src, tgt, encoder.translation)
         elif settings.kind == "cosine":
-            found = _rowwise(unit(src), unit(tgt))
+            found = rowwise(unit(src), unit(tgt))
         else:
             found = _margin(src, tgt, rows["src_key"].to_numpy(), rows["tgt_key"].to_numpy(), settings)
     rounded: np.ndarray = np.round(found.astype(np.float64), DECIMALS).astype(np.float32)
@@ -238,45 +241,11 @@ def _vectors(rows: pl.DataFrame, encoder: Encoder, scorer: Scorer) -> tuple[np.n
     return vectors[which[: rows.height]], vectors[which[rows.height :]]
 
 
-def _rowwise(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    products: np.ndarray = np.einsum("ij,ij->i", left, right)
-    return products
-
-
-def _probability(src: np.ndarray, tgt: np.ndarray, encoder: Encoder) -> np.ndarray:
-    """sigma(scale * s + bias), the loss's own view of a pair: [n]."""
-    head = encoder.translation
-    assert head is not None, "the encoder was asked before"
-    alike = _rowwise(unit(src), unit(tgt)) if head.similarity == "cosine" else _rowwise(src, tgt)
-    logits = head.scale * alike.astype(np.float64) + head.bias
-    probability: np.ndarray = np.exp(-np.logaddexp(0.0, -logits))
-    return probability
-
-
 def _margin(
     src: np.ndarray, tgt: np.ndarray, src_keys: np.ndarray, tgt_keys: np.ndarray, settings: Score
 ) -> np.ndarray:
     """Ratio margins [n] of the pairs of a window, from vectors [n, H] and side keys [n]; NaN without neighbours."""
-    src_first, src_of = np.unique(src_keys, return_index=True, return_inverse=True)[1:]
-    tgt_first, tgt_of = np.unique(tgt_keys, return_index=True, return_inverse=True)[1:]
-    src, tgt = unit(src), unit(tgt)
-    if settings.centre:
-        src, tgt = unit(src - src[src_first].mean(0)), unit(tgt - tgt[tgt_first].mean(0))
-    own = np.unique(np.stack([src_of, tgt_of]), axis=1)
-    forth = _neighbourhood(src[src_first], tgt[tgt_first], settings.k, (own[0], own[1]))
-    back = _neighbourhood(tgt[tgt_first], src[src_first], settings.k, (own[1], own[0]))
-    around = (forth[src_of] + back[tgt_of]) / 2
-    margins: np.ndarray = _rowwise(src, tgt) / np.maximum(around, _LEAST)
-    return margins
-
-
-def _neighbourhood(queries: np.ndarray, keys: np.ndarray, k: int, own: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """Mean cosine of the k nearest keys of each query that are not its own, [n]; NaN where there is none."""
-    scores, _ = nearest(queries, keys, k, without=own)
-    there = np.isfinite(scores)
-    total = np.where(there, scores, 0).sum(1)
-    mean: np.ndarray = np.where(there.any(1), total / np.maximum(there.sum(1), 1), np.nan).astype(np.float32)
-    return mean
+    return pair_margins(src, tgt, src_keys, tgt_keys, k=settings.k, centre=settings.centre)
 
 
 def _threads(device: str) -> int | None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from functools import lru_cache
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from tppc.builders.filters.characters import CharacterTable, code_points, matches
 from tppc.corpora.languages import SCRIPTS, Language
 
 NO_LETTER, OTHER = "none", "other"
+_TEXTS = 4_096  # counted at a time: memory does not follow the texts
+# What a character is: no letter that counts, a letter in no script with a name, or in script `value - 2`.
+_NONE, _UNNAMED, _NAMED = 0, 1, 2
 
 
 def count_scripts(texts: pl.Series, language: Language) -> Counter[str]:
@@ -24,32 +30,31 @@ def count_scripts(texts: pl.Series, language: Language) -> Counter[str]:
         settled = texts.str.contains(rf"[\p{{L}}&&\p{{sc={own}}}]") & ~foreign
         found[own] = int(settled.sum())
         texts = texts.filter(~settled)
-    letters = texts.str.replace_all(r"[^\p{L}]+", "").str.replace_all(r"\p{sc=Common}+", "")
-    empty = letters.str.len_bytes() == 0
-    found[NO_LETTER] = int(empty.sum())
-    letters = letters.filter(~empty)
-    # Most texts are for more than a half in a script of their language, which settles them: one look, not forty.
-    counted = _counted(letters, language.scripts)
-    settled = counted["best"] * 2 > counted["letters"]
-    _tally(found, counted.filter(settled))
-    others = [name for name in SCRIPTS if name not in language.scripts]
-    _tally(found, _counted(letters.filter(~settled), [*language.scripts, *others]))
+    for start in range(0, len(texts), _TEXTS):
+        found.update(_counted(texts.slice(start, _TEXTS), language.scripts))
     return Counter({name: count for name, count in found.items() if count})
 
 
-def _counted(letters: pl.Series, scripts: Sequence[str]) -> pl.DataFrame:
-    """For each text: its letters, the script of most of them, and how many these are."""
-    frame = pl.DataFrame({"text": letters})
-    if not scripts:
-        return frame.select(letters=pl.col("text").str.len_chars(), script=pl.lit(OTHER), best=pl.lit(0))
-    total = pl.col("text").str.len_chars()
-    counts = [total - pl.col("text").str.replace_all(rf"\p{{sc={name}}}+", "").str.len_chars() for name in scripts]
-    names = pl.lit(pl.Series(scripts, dtype=pl.String).implode())
-    found = frame.select(letters=total, counts=pl.concat_list(counts))
-    which, best = pl.col("counts").list.arg_max(), pl.col("counts").list.max()
-    script = pl.when(best > 0).then(names.list.get(which)).otherwise(pl.lit(OTHER))
-    return found.select("letters", script=script, best=best)
+@lru_cache
+def _script_of() -> CharacterTable:
+    def values_of(characters: pl.Series) -> NDArray[np.int64]:
+        values = np.where(matches(characters, r"[\p{L}--\p{sc=Common}]"), _UNNAMED, _NONE).astype(np.int64)
+        for number, name in enumerate(SCRIPTS):
+            values[(values == _UNNAMED) & matches(characters, rf"\p{{sc={name}}}")] = _NAMED + number
+        return values
+
+    return CharacterTable(values_of)
 
 
-def _tally(found: Counter[str], counted: pl.DataFrame) -> None:
-    found.update(dict(counted["script"].value_counts().iter_rows()))
+def _counted(texts: pl.Series, own: tuple[str, ...]) -> dict[str, int]:
+    lengths = texts.str.len_chars().to_numpy()
+    kinds = len(SCRIPTS) + _NAMED
+    places = np.repeat(np.arange(len(texts)) * kinds, lengths) + _script_of().values(code_points(texts))
+    counts = np.bincount(places, minlength=len(texts) * kinds).reshape(-1, kinds)
+    order = [*own, *(name for name in SCRIPTS if name not in own)]
+    named = counts[:, [_NAMED + SCRIPTS.index(name) for name in order]]
+    best = named.argmax(1)
+    none = counts[:, _NONE] == lengths
+    other = ~none & (named.max(1, initial=0) == 0)
+    tallied = np.bincount(best[~none & ~other], minlength=len(order)).tolist()
+    return {**dict(zip(order, tallied, strict=True)), NO_LETTER: int(none.sum()), OTHER: int(other.sum())}

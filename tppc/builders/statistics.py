@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 
 from tppc.builders.repeated import RepeatedTexts
 from tppc.builders.scripts import count_scripts
-from tppc.corpora.languages import Pair
-from tppc.corpora.manifest import Histogram, Measure, SplitStatistics
+from tppc.corpora.languages import Language, Pair
+from tppc.corpora.manifest import Histogram, Measure, Repeated, SplitStatistics
 
 _BINS = 24
+_OPTIONAL = ("similarity", "src_lid", "tgt_lid")
 _SRC, _TGT = pl.col("src_text"), pl.col("tgt_text")
 
 
@@ -38,7 +41,8 @@ _MEASURES = {
 
 class Statistics:
     """Counts of one split of one pair: lengths in characters and words, target/source length ratios, scores, scripts,
-    language-ID labels, licences, repeated texts. `add` all rows, then `recount` all rows.
+    language-ID labels, licences, repeated texts. `add` all rows, then `recount` all rows. Counts that several tasks
+    make of some rows each (`count`, `tally`) add up (`absorb`).
     """
 
     def __init__(self, pair: Pair) -> None:
@@ -48,35 +52,66 @@ class Statistics:
         self._values: dict[str, Counter[float]] = {name: Counter() for name in _MEASURES}
         self._labels: dict[str, Counter[str]] = {"src_lid": Counter(), "tgt_lid": Counter()}
         self._scripts: dict[str, Counter[str]] = {"src": Counter(), "tgt": Counter()}
-        self._repeated = {side: RepeatedTexts(side) for side in ("src", "tgt")}
+        self.repeated = {side: RepeatedTexts(side) for side in ("src", "tgt")}
 
     def add(self, rows: pl.DataFrame) -> None:
         """Count rows, which have the columns of a corpus."""
+        self.count(rows)
+        for texts in self.repeated.values():
+            texts.add(rows)
+
+    def count(self, rows: pl.DataFrame) -> None:
+        """Count rows, but for the repeated texts. Columns that are all null may be missing; `src_plain` and
+        `tgt_plain`, where there are such, say which texts are `quick.plain`."""
         self.rows += rows.height
+        rows = rows.with_columns(pl.lit(None).alias(name) for name in _OPTIONAL if name not in rows.columns)
         measured = rows.select(**_MEASURES)
         for name, counter in self._values.items():
             column = measured[name].drop_nulls()
             column = column.filter(column.is_finite())  # a recipe without `empty` lets a length of 0 through
             counter.update(dict(column.value_counts().iter_rows()))
         for name, labels in self._labels.items():
-            labels.update(dict(rows[name].fill_null("not asked").value_counts().iter_rows()))
+            labels.update(dict(rows[name].cast(pl.String).fill_null("not asked").value_counts().iter_rows()))
         for side, language in self._languages.items():
-            self._scripts[side].update(count_scripts(rows[f"{side}_text"], language))
-            self._repeated[side].add(rows)
+            self._scripts[side].update(_scripts(rows, side, language))
         self.licences.update(dict(rows["licence"].value_counts().iter_rows()))
 
     def recount(self, rows: pl.DataFrame) -> None:
         """Count rows for the second time, for the repeated texts."""
-        for texts in self._repeated.values():
+        for texts in self.repeated.values():
             texts.recount(rows)
 
-    def result(self) -> SplitStatistics:
-        """What goes into the manifest."""
+    def tally(self) -> dict[str, Any]:
+        """What was counted so far, but for the repeated texts, as a JSON value."""
+        counts = {name: [[key, n] for key, n in sorted(counter.items())] for name, counter in self._counters().items()}
+        return {"rows": self.rows, "counts": counts}
+
+    def absorb(self, tally: dict[str, Any]) -> None:
+        """Add what another counted: its `tally`."""
+        self.rows += tally["rows"]
+        for name, counter in self._counters().items():
+            counter.update(dict(tally["counts"][name]))
+
+    def _counters(self) -> dict[str, Counter[Any]]:
+        scripts = {f"{side}_scripts": counter for side, counter in self._scripts.items()}
+        return {**self._values, **self._labels, **scripts, "licences": self.licences}
+
+    def result(self, repeated: Mapping[str, Repeated] | None = None) -> SplitStatistics:
+        """What goes into the manifest; `repeated` are each side's repeated texts where others counted them."""
         measures = {name: _summary(counts) for name, counts in self._values.items() if counts}
         labels = {name: dict(sorted(counts.items())) for name, counts in self._labels.items()}
         scripts = {f"{side}_scripts": dict(sorted(counts.items())) for side, counts in self._scripts.items()}
-        repeated = {f"{side}_repeated": texts.result() for side, texts in self._repeated.items()}
-        return SplitStatistics.model_validate({"rows": self.rows, **measures, **labels, **scripts, **repeated})
+        often = repeated or {side: texts.result() for side, texts in self.repeated.items()}
+        texts = {f"{side}_repeated": found for side, found in often.items()}
+        return SplitStatistics.model_validate({"rows": self.rows, **measures, **labels, **scripts, **texts})
+
+
+def _scripts(rows: pl.DataFrame, side: str, language: Language) -> Counter[str]:
+    texts, flag = rows[f"{side}_text"], f"{side}_plain"
+    if flag not in rows.columns or len(language.scripts) != 1:
+        return count_scripts(texts, language)
+    plain = rows[flag]  # their letters are all in that script
+    return Counter({language.scripts[0]: int(plain.sum())}) + count_scripts(texts.filter(~plain), language)
 
 
 def _summary(counts: Counter[float]) -> Measure:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tppc.builders.workspace import Workspace
+from tppc.corpora.addresses import scheme
 from tppc.corpora.corpus import outside_of_corpora
 from tppc.corpora.manifest import NAME, Manifest, parse_manifest, read_manifest
+from tppc.corpora.stores import ObjectStore, open_store
 from tppc.errors import TppcError, UsageError
-from tppc.manifests.addresses import scheme
 from tppc.manifests.publication import CLAIM, publish
-from tppc.manifests.stores import ObjectStore, open_store
 
 _MADE = "corpora"
 

@@ -21,15 +21,15 @@ from typing import Any
 
 from filelock import FileLock
 
+from tppc.corpora.addresses import public_address, scheme
 from tppc.corpora.files import canonical_json, complete_or_absent, sha256_of_file, write_bytes
+from tppc.corpora.stores import ObjectStore, in_threads
 from tppc.errors import TppcError
-from tppc.manifests.addresses import public_address, scheme
-from tppc.manifests.stores import ObjectStore, in_threads
 
 #: Lists the files of a finished output and their sizes; written last.
 DONE = ".done.json"
 # Counts and rejected examples, which the machine that runs the build adds up; rows stay where they are.
-_REPORTS = (".json", ".tsv")
+_REPORTS = (".json", "rejects.arrow")
 
 
 @lru_cache

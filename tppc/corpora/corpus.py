@@ -1,12 +1,15 @@
-"""Open a corpus folder and read its rows."""
+"""Open a corpus, a folder or a URL, and read its rows."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tppc.corpora.addresses import scheme
 from tppc.corpora.files import sha256_of_file
 from tppc.corpora.languages import Pair, parse_pair
 from tppc.corpora.manifest import NAME, SEAL, Manifest, Shard, read_manifest
@@ -15,6 +18,9 @@ from tppc.errors import TppcError, UsageError
 if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
+
+    from tppc.corpora.remote import HeldShard, RemoteShards
+    from tppc.corpora.shards import ShardReader
 
 
 @dataclass(frozen=True)
@@ -44,14 +50,28 @@ def outside_of_corpora(path: Path) -> None:
 
 
 class Corpus:
-    """A finished corpus: a folder of shards with its manifest.
+    """A finished corpus: a folder of shards with its manifest, or the URL of such a folder (`s3://...`, `https://...`).
+
+    Of a corpus elsewhere the manifest is read at once, and each shard when it is needed: it is fetched into the cache
+    and held against its digest first (see `remote`). `path` is the folder, of a corpus elsewhere the one in the cache;
+    `address` is what messages call the corpus.
 
     Raises `TppcError` on opening where the folder has no manifest or a shard is missing.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self.manifest: Manifest = read_manifest(self.path)
+        self._remote: RemoteShards | None = None
+        self.manifest: Manifest
+        kind = scheme(str(path))
+        if kind not in ("", "file", "local"):
+            from tppc.corpora.remote import RemoteShards
+
+            self._remote = RemoteShards(str(path))
+            self.address, self.path, self.manifest = self._remote.address, self._remote.folder, self._remote.manifest
+            return
+        self.path = Path(str(path).split("://", 1)[1] if kind else path)
+        self.address = str(self.path)
+        self.manifest = read_manifest(self.path)
         for shard in self.manifest.shards:
             file = self.path / shard.path
             if not file.is_file():
@@ -90,18 +110,63 @@ class Corpus:
                 if split in ("dev", "test")
                 else ""
             )
-            raise TppcError(f"{self.path}: no {split} split{of} (it has {have}){hint}")
+            raise TppcError(f"{self.address}: no {split} split{of} (it has {have}){hint}")
         return found
 
     def rows(self, split: str) -> int:
         """Number of rows of a split (0 where there is none)."""
         return self.manifest.rows(split)
 
+    def parts(self, split: str) -> list[Pair | None]:
+        """What a stream samples on its own: the language pairs of a mixture that have rows in `split`, or the corpus as
+        a whole (None).
+        """
+        if len(self.pairs) < 2 or not self.rows(split):
+            return [None]
+        return [pair for pair in self.pairs if self.manifest.rows(split, str(pair))]
+
+    def part_rows(self, split: str) -> list[int]:
+        """Rows of each of the `parts`."""
+        return [self.manifest.rows(split, None if pair is None else str(pair)) for pair in self.parts(split)]
+
+    def file(self, shard: Shard) -> Path:
+        """The shard's file. That of a corpus elsewhere is fetched, and stays as long as this object."""
+        if self._remote is not None and shard.path not in self._held:
+            self._held[shard.path] = self._remote.hold(shard)
+        return self.path / shard.path
+
+    @contextmanager
+    def reading(self, shard: Shard, then: Sequence[Shard] = ()) -> Iterator[ShardReader]:
+        """A shard, open for reading, as long as the block lasts; of a corpus elsewhere the shards of `then` are fetched
+        meanwhile. Raises `TppcError` for a shard that cannot be had or read.
+        """
+        from tppc.corpora.shards import ShardReader
+
+        with ExitStack() as stack:
+            if self._remote is not None:
+                stack.callback(self._remote.hold(shard).release)
+                self._remote.expect(then)
+            reader = ShardReader(self.path / shard.path, shard, f"{self.address}/{shard.path}")
+            stack.callback(reader.close)
+            yield reader
+
     def scan(self, split: str, pair: Pair | None = None) -> pl.LazyFrame:
         """A lazy polars frame over a split (of one pair, where it is given): pair after pair, in corpus order."""
         import polars as pl
 
-        return pl.scan_parquet([self.path / s.path for s in self.shards(split, pair)])
+        return pl.scan_parquet([self.file(s) for s in self.shards(split, pair)])
+
+    def head(self, split: str, rows: int, columns: Sequence[str]) -> pl.DataFrame:
+        """The first rows of a split, `columns` only; no more shards are read, or fetched, than they lie in."""
+        import polars as pl
+
+        found, left = [], rows
+        for shard in self.shards(split):
+            found.append(pl.scan_parquet(self.file(shard)).select(columns).head(left).collect())
+            left -= found[-1].height
+            if not left:
+                break
+        return pl.concat(found)
 
     def row_groups(self, split: str, pair: Pair | None = None) -> list[RowGroup]:
         """All row groups of a split (of one pair, where it is given), in order."""
@@ -109,16 +174,19 @@ class Corpus:
 
         groups = []
         for shard in self.shards(split, pair):
-            path = self.path / shard.path
+            path = self.file(shard)
             metadata = pq.read_metadata(path)
             groups += [RowGroup(path, i, metadata.row_group(i).num_rows) for i in range(metadata.num_row_groups)]
         return groups
 
     def check_shards(self, *splits: str) -> None:
-        """Compare the shards of `splits` with their digests; each shard is read once for each `Corpus` object.
+        """Compare the shards of `splits` with their digests; each shard is read once for each `Corpus` object. Those of
+        a corpus elsewhere are compared when they are fetched, each before its first row is read.
 
         Raises `TppcError` that names the first shard whose bytes are not those the manifest was written for.
         """
+        if self._remote is not None:
+            return
         for split in splits:
             for shard in self.shards(split):
                 if shard.path not in self._checked:
@@ -129,6 +197,10 @@ class Corpus:
                             "fetch or build the corpus again"
                         )
                     self._checked.add(shard.path)
+
+    @cached_property
+    def _held(self) -> dict[str, HeldShard]:
+        return {}
 
     @cached_property
     def _checked(self) -> set[str]:

@@ -19,6 +19,13 @@ from typing import IO, Any
 from isal import igzip, isal_zlib
 
 
+def cache_folder() -> Path:
+    """Where downloads live, and all else that can be had again: `$TPPC_CACHE`, or `tppc` in the user's cache folder."""
+    if value := os.environ.get("TPPC_CACHE"):
+        return Path(value)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tppc"
+
+
 @contextmanager
 def complete_or_absent(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is fsynced and renamed over `path`, on failure removed."""

@@ -80,23 +80,39 @@ def _pattern(stable: Callable[[str], bool], more: str) -> str:
 def _not_composed() -> str:
     # Full-width forms and pictures are stable in NFC, though not in NFKC.
     pictures = "\\x{ff01}-\\x{ff9d}\\x{1f300}-\\x{1faff}"
-    return _pattern(lambda char: unicodedata.normalize("NFC", char) == char, pictures)
+    return _pattern(lambda char: unicodedata.is_normalized("NFC", char), pictures)
 
 
 def _folds_to_lower(char: str) -> bool:
     lower = char.lower()
     return (
         char != "Σ"  # its small letter depends on its place in the word
-        and unicodedata.normalize("NFKC", char) == char
         and char.casefold() == lower
         and len(lower) == 1
-        and unicodedata.normalize("NFKC", lower) == lower
+        and unicodedata.is_normalized("NFKC", char)
+        and (lower == char or unicodedata.is_normalized("NFKC", lower))
     )
 
 
 @lru_cache
 def _not_folding() -> str:
     return _pattern(_folds_to_lower, "")
+
+
+@lru_cache
+def _not_plain(scripts: tuple[str, ...]) -> str:
+    own = "".join(rf"\p{{sc={name}}}" for name in scripts)
+    return rf"{_not_folding()}|[\p{{L}}--[{own}]--\p{{sc=Common}}]"
+
+
+@lru_cache
+def has_case(scripts: tuple[str, ...]) -> bool:
+    """Whether a plain text in these scripts can hold a capital letter."""
+    import polars as pl
+
+    characters = pl.Series([chr(code) for code in _LOOKED_AT], dtype=pl.String)
+    allowed = characters.filter(~characters.str.contains(_not_plain(scripts)))
+    return bool((allowed.str.to_lowercase() != allowed).any())
 
 
 def composed(texts: pl.Series) -> pl.Series:
@@ -108,3 +124,15 @@ def composed(texts: pl.Series) -> pl.Series:
 def folding(texts: pl.Series) -> pl.Series:
     """True where the comparison form of a text (`corpora.keys`) certainly is its small letters, and nothing else."""
     return ~texts.str.contains(_not_folding())
+
+
+def plain(texts: pl.Series, scripts: tuple[str, ...]) -> pl.Series:
+    """True where one look settles a text: it is `composed` and `folding`, and all its letters, one at least, are in
+    `scripts` (names of Unicode) or common to all scripts. Nine in ten texts of a language are plain in its scripts;
+    none is where `scripts` is empty. Null stays null."""
+    import polars as pl
+
+    if not scripts:
+        return pl.Series([False]).new_from_index(0, len(texts))
+    own = "".join(rf"\p{{sc={name}}}" for name in scripts)
+    return texts.str.contains(rf"[\p{{L}}&&[{own}]]") & ~texts.str.contains(_not_plain(scripts))

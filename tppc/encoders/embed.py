@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tppc.encoders.load import Encoder, Pooling
+from tppc.encoders.tokens import token_ids
 
 if TYPE_CHECKING:
     import torch
@@ -30,30 +31,28 @@ def pool(hidden: torch.Tensor, mask: torch.Tensor, how: Pooling) -> torch.Tensor
 
 
 def sentence_vectors(
-    model: torch.nn.Module, input_ids: torch.Tensor, attention_mask: torch.Tensor, pooling: Pooling
+    model: torch.nn.Module,
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor,
+    pooling: Pooling,
+    layer: int | None = None,
 ) -> torch.Tensor:
-    """Run the model on token ids [B, T] and pool: vectors [B, H]. Gradients flow as the caller set them."""
-    output = model(input_ids=input_ids, attention_mask=attention_mask)
+    """Run the model on token ids [B, T] and pool: vectors [B, H]. Gradients flow as the caller set them.
+
+    `layer` is whose states are pooled, see `Encoder`.
+    """
+    output = model(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=layer is not None)
     if pooling == "pooler":
         vectors: torch.Tensor = output.pooler_output
         return vectors
-    return pool(output.last_hidden_state, attention_mask, pooling)
+    states = output.last_hidden_state if layer is None else output.hidden_states[layer]
+    return pool(states, attention_mask, pooling)
 
 
 def tokenise(encoder: Encoder, texts: Sequence[str], max_length: int | None = None) -> list[list[int]]:
     """Token ids of each text, with the encoder's prefix and special tokens, cut at `max_length` (the encoder's own)."""
-    if not texts:
-        return []
-    encoded = encoder.tokenizer(
-        [encoder.prefix + t for t in texts],
-        truncation=True,
-        max_length=max_length or encoder.max_length,
-        padding=False,
-        return_attention_mask=False,
-        return_token_type_ids=False,
-    )
-    ids: list[list[int]] = encoded["input_ids"]
-    return ids
+    prefixed = [encoder.prefix + t for t in texts] if encoder.prefix else texts
+    return token_ids(encoder.tokenizer, prefixed, max_length or encoder.max_length)
 
 
 def padded(ids: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -94,7 +93,9 @@ def embed(
     def run(rows: list[int]) -> None:
         with torch.inference_mode():
             input_ids, mask = padded([ids[i] for i in rows], pad)
-            vectors = sentence_vectors(encoder.model, input_ids.to(device), mask.to(device), encoder.pooling)
+            vectors = sentence_vectors(
+                encoder.model, input_ids.to(device), mask.to(device), encoder.pooling, encoder.layer
+            )
             result[rows] = vectors.float().cpu().numpy()
 
     was_training = encoder.model.training

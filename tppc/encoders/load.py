@@ -65,7 +65,9 @@ class Encoder:
     `pooling` is `cls` (state of the first token), `mean` (mean over all tokens that are not padding) or `pooler`
     (the model's own tanh layer over [CLS]). `max_length` is in tokens, special ones included; `limit` is where the
     encoder cuts when nobody asks for another length (None: `max_length`), and what is saved with it. `prefix` goes
-    before every text. `translation` is there where the encoder was trained on Translation Pair Prediction.
+    before every text. `translation` is there where the encoder was trained on Translation Pair Prediction. `layer` is
+    whose states are pooled: 0 the embeddings, 7 the output of the seventh layer, None the last; it is a way to look at
+    an encoder, see `at_layer`, and never saved with it.
     """
 
     name: str
@@ -76,11 +78,25 @@ class Encoder:
     prefix: str = ""
     limit: int | None = None
     translation: Translation | None = None
+    layer: int | None = None
 
     @property
     def hidden_size(self) -> int:
         """H, the length of a vector."""
         return int(self.model.config.hidden_size)
+
+
+def at_layer(encoder: Encoder, layer: int) -> Encoder:
+    """The same encoder, read at the output of a layer: 0 the embeddings, 1 the first layer, and so on.
+
+    Raises `UsageError` for a layer it does not have, and for `pooler`, which only sees the last one.
+    """
+    count = int(encoder.model.config.num_hidden_layers)
+    if not 0 <= layer <= count:
+        raise UsageError(f"{encoder.name}: it has the layers 0 (embeddings) to {count}, so --layer {layer} is no use")
+    if encoder.pooling == "pooler":
+        raise UsageError(f"{encoder.name}: its pooler sees the last layer only; with --layer use --pooling cls or mean")
+    return replace(encoder, layer=layer)
 
 
 def load_encoder(

@@ -14,12 +14,12 @@ from typing import Annotated, Literal
 import jinja2
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from tppc.corpora.addresses import safe_name
 from tppc.corpora.files import canonical_json
 from tppc.corpora.manifest import Manifest, Sha256, parse_published
 from tppc.corpora.schema import SPLITS
+from tppc.corpora.stores import FolderStore, ObjectStore, Store
 from tppc.errors import TppcError, UsageError
-from tppc.manifests.addresses import safe_name
-from tppc.manifests.stores import FolderStore, ObjectStore, Store
 from tppc.manifests.versions import PATTERN, newest, order
 
 CATALOG = "catalog.json"

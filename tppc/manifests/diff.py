@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tppc.corpora.addresses import public_address
 from tppc.corpora.manifest import Funnel, Manifest, next_version, parse_manifest
 from tppc.corpora.schema import SCHEMA
-from tppc.manifests.addresses import public_address
 from tppc.manifests.diff_rows import RowDiff, Side, diff_rows
 from tppc.manifests.places import Place
 from tppc.manifests.versions import least_change

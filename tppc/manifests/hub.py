@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tppc import __version__
+from tppc.corpora.addresses import public_address, told
 from tppc.corpora.manifest import NAME, SEAL, parse_manifest
+from tppc.corpora.stores import ObjectStore
 from tppc.errors import TppcError, UsageError
-from tppc.manifests.addresses import public_address, told
-from tppc.manifests.stores import ObjectStore
 from tppc.manifests.versions import check_successor, least_change
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from tppc.corpora.addresses import scheme
 from tppc.corpora.files import sha256_of_file
 from tppc.corpora.manifest import NAME, SEAL, Manifest, parse_manifest, read_manifest
+from tppc.corpora.stores import FolderStore, ObjectStore, Store, open_store
 from tppc.errors import TppcError
-from tppc.manifests.addresses import scheme
-from tppc.manifests.stores import FolderStore, ObjectStore, Store, open_store
 
 _ATTEMPTS = 3
 # What the Hub adds to every repository by itself.

@@ -22,15 +22,15 @@ from typing import Any
 
 from filelock import FileLock
 
+from tppc.corpora.addresses import has_secrets, safe_name, scheme
 from tppc.corpora.corpus import outside_of_corpora
 from tppc.corpora.files import canonical_json, complete_or_absent, sha256_of_file, write_bytes
 from tppc.corpora.manifest import NAME, SEAL, Manifest, parse_manifest, read_manifest
+from tppc.corpora.stores import CHUNK, FolderStore, ObjectStore, Store, WebStore, in_threads, open_store
 from tppc.errors import TppcError, UsageError
 from tppc.manifests import card
-from tppc.manifests.addresses import has_secrets, safe_name, scheme
 from tppc.manifests.catalogue import Entry, enter, entry_of, read_catalogue
 from tppc.manifests.folder import documents
-from tppc.manifests.stores import CHUNK, FolderStore, ObjectStore, Store, WebStore, in_threads, open_store
 from tppc.manifests.verify import verify
 from tppc.manifests.versions import check_successor, check_version, least_change, newest
 

@@ -8,21 +8,19 @@ complete.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
 
 from tppc.corpora.corpus import outside_of_corpora
-from tppc.corpora.files import sha256_of_file, write_bytes
+from tppc.corpora.fetching import bring
+from tppc.corpora.files import write_bytes
 from tppc.corpora.manifest import NAME, SEAL, Manifest, parse_manifest, read_manifest
+from tppc.corpora.stores import Store, in_threads, open_store
 from tppc.errors import TppcError
 from tppc.manifests.catalogue import CATALOG, find, read_catalogue, split_name
 from tppc.manifests.publication import Progress, below, silent
-from tppc.manifests.stores import Store, in_threads, open_store
 from tppc.manifests.verify import verify
-
-_ATTEMPTS = 2
 
 
 def pull(name: str, source: str, out: Path = Path("corpora"), *, progress: Progress = silent) -> tuple[Path, Manifest]:
@@ -96,7 +94,7 @@ def _fetch(store: Store, prefix: str, manifest: Manifest, data: bytes, target: P
 
         def one(name: str) -> None:
             tell = advance if name in shards else lambda amount: None
-            _file(store, below(prefix, name), partial / name, manifest.files[name], tell)
+            bring(store, below(prefix, name), partial / name, manifest.files[name], tell)
 
         in_threads(one, manifest.files)
     write_bytes(partial / SEAL, store.read(below(prefix, SEAL)) or b"")
@@ -105,26 +103,3 @@ def _fetch(store: Store, prefix: str, manifest: Manifest, data: bytes, target: P
         (partial / NAME).unlink()
         raise TppcError(f"{faults[0]}; the published corpus is not sound: tell whoever keeps {store.address}")
     partial.replace(target)  # over an empty folder, where there is one
-
-
-def _file(store: Store, name: str, target: Path, digest: str, advance: Callable[[int], None]) -> None:
-    """Bring one file whole: what a killed pull left is kept, and dropped where the digest says that it does not fit."""
-    if target.is_file() and sha256_of_file(target) == digest:
-        advance(target.stat().st_size)
-        return
-    target.unlink(missing_ok=True)
-    part = target.with_name(f"{target.name}.part")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for _ in range(_ATTEMPTS):
-        start = part.stat().st_size if part.is_file() else 0
-        advance(start)
-        if not start or sha256_of_file(part) != digest:  # else it was whole, but for its name
-            with part.open("ab") as file:
-                for piece in store.stream(name, start):
-                    file.write(piece)
-                    advance(len(piece))
-        if sha256_of_file(part) == digest:
-            part.replace(target)
-            return
-        part.unlink()
-    raise TppcError(f"{store.address}/{name}: its SHA-256 differs from the manifest's; it was changed or damaged there")

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from tppc.builders.clean import bucket_name, with_keys
+from tppc.builders.row_files import write_rows
 
 SCRIPT = """
 import sys
@@ -52,7 +53,7 @@ def peak(root: Path, bits: int) -> int:
         folder.mkdir(parents=True)
         width = 1 << (64 - bits)
         low, high = (pl.lit(key, pl.UInt64) for key in (bucket * width, (bucket + 1) * width - 1))
-        rows.filter(pl.col("order_key").is_between(low, high)).write_parquet(folder / bucket_name(bucket))
+        write_rows(rows.filter(pl.col("order_key").is_between(low, high)), folder / bucket_name(bucket))
     environment = {**os.environ, "POLARS_MAX_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(root), str(bits), str(count)],

@@ -16,7 +16,8 @@ from tppc.corpora.languages import Language, Pair
 _ZEROS = "٠۰०০੦૦୦௦౦೦൦๐０"
 _DIGITS = {chr(ord(zero) + value): str(value) for zero in _ZEROS for value in range(10)}
 
-_MULTIPLIED = r"[0-9]+[十百千万億兆割亿萬]"
+_POINTS, _MULTIPLIERS = ",.،٬٫", "十百千万億兆割亿萬"
+_MULTIPLIED = rf"[0-9]+[{_MULTIPLIERS}]"
 
 
 class Script(Settings):
@@ -44,9 +45,16 @@ class MixedScripts(Settings):
     min_places: int = Field(default=2, ge=1)
 
 
+_ALPHABETS = ("Latin", "Cyrillic", "Greek")
+
+
+def _one_alphabet(pair: Pair) -> bool:
+    """Whether no side may be written in two of the alphabets."""
+    return all(len(set(side.scripts) & set(_ALPHABETS)) <= 1 for side in pair.languages)
+
+
 def _mixed_scripts(settings: MixedScripts, pair: Pair) -> pl.Expr:
-    alphabets = ("Latin", "Cyrillic", "Greek")
-    changes = (rf"\p{{sc={a}}}\p{{sc={b}}}" for a in alphabets for b in alphabets if a != b)
+    changes = (rf"\p{{sc={a}}}\p{{sc={b}}}" for a in _ALPHABETS for b in _ALPHABETS if a != b)
     pattern = "|".join(changes)
     return either(lambda text: text.str.count_matches(pattern) >= settings.min_places)
 
@@ -63,8 +71,11 @@ class Numbers(Settings):
 
 def _numbers(settings: Numbers, pair: Pair) -> pl.Expr:
     def plain(text: pl.Expr) -> pl.Expr:
-        digits = text.str.replace_many(list(_DIGITS), list(_DIGITS.values()))
-        return digits.str.replace_all(r"(\d)[,.،٬٫](\d)", "$1$2")
+        """What a text has of numbers, apart by spaces; all else goes first, since this is a twentieth of a text."""
+        short = text.str.replace_all(rf"[^\p{{Nd}}{_POINTS}{_MULTIPLIERS}]+", " ")
+        digits = short.str.replace_many(list(_DIGITS), list(_DIGITS.values()))
+        joined = digits.str.replace_all(rf"(\d)[{_POINTS}](\d)", "$1$2")
+        return joined.str.replace_all(rf"[ {_POINTS}]+", " ").str.strip_chars(" ")
 
     def numbers(text: pl.Expr) -> pl.Expr:
         return plain(text).str.replace_all(_MULTIPLIED, "").str.extract_all(r"[0-9]+").list.unique()
@@ -76,7 +87,8 @@ def _numbers(settings: Numbers, pair: Pair) -> pl.Expr:
     fewer = pl.min_horizontal(src.list.len(), tgt.list.len())
     differ = (same + wild < settings.min_overlap * union) | (fewer > same + wild + settings.max_unmatched)
     differ &= fewer > 0
-    # Most pairs hold no digits on one side at least.
+    # Most pairs hold no digits on one side at least, and most others the same numbers in the same order.
+    differ = only_where(plain(SRC) != plain(TGT), differ)
     return only_where(SRC.str.contains(r"\p{Nd}") & TGT.str.contains(r"\p{Nd}"), differ)
 
 
@@ -186,8 +198,8 @@ def _score(settings: Score, pair: Pair) -> pl.Expr:
 
 
 FILTERS = (
-    Filter("script", Script, _script),
-    Filter("mixed_scripts", MixedScripts, _mixed_scripts),
+    Filter("script", Script, _script, plain_passes=lambda pair: True),
+    Filter("mixed_scripts", MixedScripts, _mixed_scripts, plain_passes=_one_alphabet),
     Filter("numbers", Numbers, _numbers),
     Filter("length_ratio", LengthRatio, _length_ratio),
     Filter("terminal_punctuation", TerminalPunctuation, _terminal_punctuation),

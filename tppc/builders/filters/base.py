@@ -28,13 +28,15 @@ class Settings(BaseModel):
 class Filter:
     """`reject(settings, pair)` is a boolean expression over the columns `src_text`, `tgt_text`, `score`; null passes.
 
-    `origin` is the file or package of a filter that is not tppc's own, for messages.
+    `origin` is the file or package of a filter that is not tppc's own, for messages. `plain_passes(pair)` says whether
+    a row of which both texts are `quick.plain` passes whatever the settings: then the expression sees the others alone.
     """
 
     name: str
     settings: type[Settings]
     reject: Callable[[Any, Pair], pl.Expr]
     origin: str | None = None
+    plain_passes: Callable[[Pair], bool] = lambda pair: False
 
     @property
     def reason(self) -> str:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import polars as pl
 
 from tppc.builders.recipe import Holdout
+from tppc.builders.row_files import read_rows
 from tppc.corpora.keys import draw
 from tppc.corpora.languages import Pair
 from tppc.errors import UsageError
@@ -59,7 +60,7 @@ def _lowest(buckets: Sequence[Path], count: int) -> list[_Candidate]:
     """
     best: dict[int, _Candidate] = {}
     for path in buckets:
-        rows = pl.read_parquet(path, columns=["src_key", "tgt_key", "order_key"]).sort("order_key", "tgt_key")
+        rows = read_rows(path, ["src_key", "tgt_key", "order_key"]).sort("order_key", "tgt_key")
         for src, tgt, order in rows.unique("src_key", keep="first", maintain_order=True).iter_rows():
             candidate = _Candidate(draw(src, "holdout"), src, order, tgt)
             if src not in best or candidate < best[src]:

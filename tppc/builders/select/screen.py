@@ -10,6 +10,7 @@ import polars as pl
 
 from tppc.builders.clean import bucket_name, bucket_range
 from tppc.builders.recipe import Protect
+from tppc.builders.row_files import read_rows
 from tppc.builders.select.protected import Guard, hits
 from tppc.builders.select.shuffle import PAIR, write_drops
 from tppc.corpora.corpus import Corpus
@@ -37,7 +38,7 @@ def screen(
     path = Path(part) / bucket_name(bucket)
     counts: dict[str, int] = {}
     if path.is_file():
-        rows = pl.read_parquet(path, columns=["order_key", *PAIR, "src_text", "tgt_text"])
+        rows = read_rows(path, ["order_key", *PAIR, "src_text", "tgt_text"])
         drops = []
         shown: list[pl.Expr] = []
         hit_any = pl.lit(value=False)

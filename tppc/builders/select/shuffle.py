@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from tppc.builders.clean import bucket_name, bucket_range
+from tppc.builders.row_files import read_rows
 
 ENTRIES = "entries.parquet"
 DROPS = "drops.parquet"
@@ -63,7 +64,7 @@ def left_rows(
     path = Path(part) / bucket_name(bucket)
     if not path.is_file():
         return None
-    rows = pl.read_parquet(path, columns=None if columns is None else list(columns))
+    rows = read_rows(path, columns)
     return rows.join(drops_of(drops, bucket, bits), on=PAIR, how="anti", maintain_order="left")
 
 

@@ -26,6 +26,7 @@ from tppc.builders.clean import bucket_name, write_funnel
 from tppc.builders.engine import Task
 from tppc.builders.recipe import Dedup, Recipe
 from tppc.builders.rejects import Rejects
+from tppc.builders.row_files import read_rows, write_rows
 from tppc.builders.select import near
 from tppc.builders.select.named import KeptOut, Places
 from tppc.builders.select.protected import prepare
@@ -68,15 +69,15 @@ def sift(folder: Path, part: str, bucket: int, bits: int, drops: Sequence[str]) 
     path = Path(part) / bucket_name(bucket)
     rejects, kept, dropped = Rejects(), 0, dict[str, int]()
     if path.is_file():
-        rows = pl.read_parquet(path)
+        rows = read_rows(path)
         reasons = drops_of(drops, bucket, bits).select(*PAIR, "reason", "detail")
         out = rows.join(reasons, on=PAIR, how="inner", maintain_order="left")
         rest = rows.join(reasons, on=PAIR, how="anti", maintain_order="left")
         dropped, kept = dict(sorted(Counter(out["reason"]).items())), rest.height
         rejects.add_rows(out)
-        rest.write_parquet(folder / bucket_name(bucket), compression_level=1)
+        write_rows(rest, folder / bucket_name(bucket))
     write_funnel(folder, Funnel(read=kept + sum(dropped.values()), dropped=dropped, kept={"train": kept}))
-    rejects.save(folder / "rejects.tsv")
+    rejects.save(folder)
 
 
 @dataclass
@@ -112,8 +113,8 @@ def select(
     run: Run,
     run_here: Run,
 ) -> tuple[list[list[Path]], list[list[Protected]]]:
-    """Run the rules of a recipe over some pairs; returns, for each, the folders of its buckets, which `sift` made, and
-    what its manifest says of the protected sets.
+    """Run the rules of a recipe over some pairs; returns, for each, the folders of its buckets, which `sift` made (of a
+    recipe without a rule: which came in), and what its manifest says of the protected sets.
 
     Args:
         places: where what the recipe keeps out is on this machine. run: runs tasks and returns their folders, in order;
@@ -127,8 +128,9 @@ def select(
         _shuffle(selections, rule, settings, run)
         if rule == "near-letters" and recipe.dedup.near == "similar":
             _similar(selections, settings, run)
-    tasks = [s.task("select", sift, bucket) for s in selections for bucket in range(len(s.buckets))]
-    done = iter(run(tasks))
+    ruled = any(s.drops for s in selections)
+    tasks = [s.task("select", sift, bucket) for s in selections for bucket in range(len(s.buckets)) if ruled]
+    done = iter(run(tasks) if ruled else [folder for s in selections for folder in s.buckets])
     texts = [json.loads((folder / "texts.json").read_bytes()) for folder in guards]
     told = [
         [

@@ -127,6 +127,8 @@ class Source:
         split: for a partition that must be read in order and is too large for one go: `split(folder, partition)` reads
         it, leaves partitions of its own below `folder` and returns them. It may be killed and called again with
         the same folder, and then goes on where it was.
+        splits_for_speed: whether `split` only serves to give several workers something to do: small files, and those of
+        a build with one worker, are then left whole. The rows are the same.
         needs_attribution: whether `ATTRIBUTION.tsv.gz` is written.
         collection: for a source that holds many corpora: which one its settings choose; its name comes between that
         of the source and the pair, so that several stand side by side.
@@ -151,6 +153,7 @@ class Source:
     all_pairs: Callable[[Request], Request] | None = None
     sample: str | None = None
     split: Callable[[Path, Partition], list[Partition]] | None = None
+    splits_for_speed: bool = False
     needs_attribution: bool = False
     collection: Callable[[dict[str, Any]], str | None] = lambda options: None
     settle: Callable[[Request], dict[str, Any]] | None = None

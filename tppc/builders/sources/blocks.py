@@ -8,7 +8,8 @@ else the text holds. What is odd about a line a source settles by itself, from t
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -127,39 +128,70 @@ def _decoded(value: bytes) -> str | None:
         return None
 
 
+def even_columns(data: bytes, names: Sequence[str]) -> pl.DataFrame | None:
+    """The fields of lines that have one for each of the names, as text: in a third of the time that `block_of` takes.
+
+    None where a line has more or fewer fields or an empty one, or holds a carriage return or what is not UTF-8.
+    """
+    if b"\r" in data or data.startswith(BOM_UTF8) or data.endswith(b"\n\n"):  # polars takes these off
+        return None
+    try:
+        found = pl.read_csv(
+            data, separator="\t", has_header=False, quote_char=None, schema=dict.fromkeys(names, pl.String)
+        )
+    except pl.exceptions.PolarsError:
+        return None
+    return None if any(column.null_count() for column in found) else found
+
+
 def blocks_of(path: Path, member: Member | None = None) -> Iterator[Block]:
     """The lines of a plain, gzip, bzip2 or xz file, or of a gzip member of an archive, in blocks.
 
     Raises `TppcError` for a truncated or damaged file, after a last block of the whole lines that came before.
     """
+    number, pieces = 1, line_blocks(path, member)
+    while True:
+        try:
+            data = next(pieces, None)
+        except Broken as broken:
+            raise damaged(path / member.name if member else path, number - 1, str(broken)) from broken
+        if data is None:
+            return
+        block = block_of(data, number)
+        number += block.lines
+        yield block
+
+
+class Broken(Exception):
+    """A truncated or damaged file; who reads it knows how many lines came (`damaged`)."""
+
+
+def line_blocks(path: Path, member: Member | None = None, size: int = _BLOCK) -> Iterator[bytes]:
+    """What `blocks_of` cuts into fields: about `size` bytes of whole lines. Raises `Broken` after a last block of the
+    whole lines that came before."""
     waiting: list[bytes] = []
-    held, wanted, number = 0, _BLOCK, 1
+    held = 0
     failure: Exception | None = None
     try:
         with ahead(_pieces(path, member)) as pieces:
             for piece in pieces:
-                waiting.append(piece)
                 held += len(piece)
-                if held >= wanted:
-                    data = b"".join(waiting)
-                    cut = data.rfind(b"\n") + 1
-                    if cut:
-                        block = block_of(data[:cut], number)
-                        number += block.lines
-                        yield block
-                    waiting, held = [data[cut:]], len(data) - cut
-                    wanted = max(_BLOCK, 2 * held)  # a line longer than a block must not be joined over and over
+                cut = piece.rfind(b"\n") + 1 if held >= size else 0
+                if not cut:
+                    waiting.append(piece)
+                    continue
+                view = memoryview(piece)
+                yield b"".join((*waiting, view[:cut]))
+                waiting, held = [bytes(view[cut:])], len(piece) - cut
     except DAMAGED as error:
         failure = error
     rest = b"".join(waiting)
     if failure is not None:
         rest = rest[: rest.rfind(b"\n") + 1]
     if rest:
-        block = block_of(rest, number)
-        number += block.lines
-        yield block
+        yield rest
     if failure is not None:
-        raise damaged(path / member.name if member else path, number - 1, str(failure)) from failure
+        raise Broken(str(failure)) from failure
 
 
 def _pieces(path: Path, member: Member | None) -> Iterator[bytes]:

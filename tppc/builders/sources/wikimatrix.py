@@ -20,7 +20,7 @@ from tppc.builders.checksums import path_of
 from tppc.builders.download import Fetched, fetch, fetch_all, is_url, join, shown
 from tppc.builders.progress import note
 from tppc.builders.sources.base import RAW, Partition, RawBatch, Refused, Request, Source, unreadable
-from tppc.builders.sources.blocks import Block, Member, blocks_of, texts
+from tppc.builders.sources.blocks import Block, Broken, Member, block_of, even_columns, line_blocks, texts
 from tppc.builders.sources.compressed import damaged
 from tppc.corpora.languages import Pair, of_wikimatrix, parse_pair
 from tppc.errors import TppcError, UsageError
@@ -31,6 +31,9 @@ LICENCE = "CC-BY-SA-3.0"
 #: More files than this are a loop over the publishers' server, which they ask not to make.
 MOST_FILES = 20
 _COLUMNS = 3
+_BLOCK = 4 << 20  # bytes of lines that become rows at a time
+# Bytes of the parts that a large file is cut into, and a quarter of their greatest number: `merge` opens them all.
+_CHUNK, _CHUNKS = 32 << 20, 8
 _LARGEST = 3.4e38
 _PLAIN_NUMBER = r"^[0-9]{1,9}(\.[0-9]{1,20})?$"  # what Python's float() and the column's cast read alike
 _NAME = re.compile(r"WikiMatrix\.([a-z_]+)-([a-z_]+)\.tsv\.gz")
@@ -207,6 +210,15 @@ def _columns(block: Block, count: int, path: Path) -> tuple[pl.DataFrame, list[R
     return pl.concat([rows, pl.DataFrame(read, schema=_PARSED, orient="row")]).sort("line"), refused
 
 
+def _even(data: bytes, first: int) -> pl.DataFrame | None:
+    """What `_columns` gives for lines of which none is odd; None for others."""
+    rows = even_columns(data, ("score", "first", "second"))
+    if rows is None or not rows["score"].str.contains(_PLAIN_NUMBER).all():
+        return None
+    line = pl.int_range(first, first + rows.height, dtype=pl.Int64).alias("line")
+    return rows.select(line, pl.col("score").cast(pl.Float64), "first", "second")
+
+
 def _read(partition: Partition) -> Iterator[RawBatch]:
     (pair_text,) = partition.pairs
     pair = parse_pair(pair_text)
@@ -214,22 +226,57 @@ def _read(partition: Partition) -> Iterator[RawBatch]:
     sides = {"src_text": "first", "tgt_text": "second"}
     if codes != sorted(codes):
         sides = {"src_text": "second", "tgt_text": "first"}
+    path, member = _place(partition)
+    first = partition.options.get("first", 1)
+    shown = path / member.name if member else path
+    try:
+        for data in line_blocks(path, member, _BLOCK):
+            even = _even(data, first) if partition.limit is None else None
+            refused: list[Refused] = []
+            if even is not None:
+                count, rows = even.height, even
+            else:
+                block = block_of(data, first)
+                count = block.lines if partition.limit is None else min(block.lines, partition.limit - first + 1)
+                rows, refused = _columns(block, count, shown)
+            raw = {
+                **{name: pl.col(column) for name, column in sides.items()},
+                "source_id": pl.col("line"),
+                "score": pl.col("score"),
+                "licence": pl.lit(LICENCE),
+                "attribution": pl.lit(None),
+            }
+            yield RawBatch(pair, rows.select(raw[name].cast(kind).alias(name) for name, kind in RAW.items()), refused)
+            first += count
+            if partition.limit is not None and first > partition.limit:
+                return
+    except Broken as broken:
+        raise damaged(shown, first - 1, str(broken)) from broken
+
+
+def _place(partition: Partition) -> tuple[Path, Member | None]:
     path = partition.path("pairs")
     assert path is not None, "a WikiMatrix partition has its file"
-    member = Member(**partition.options) if partition.options else None
-    for block in blocks_of(path, member):
-        count = block.lines if partition.limit is None else min(block.lines, partition.limit - block.first + 1)
-        rows, refused = _columns(block, count, path / member.name if member else path)
-        raw = {
-            **{name: pl.col(column) for name, column in sides.items()},
-            "source_id": pl.col("line"),
-            "score": pl.col("score"),
-            "licence": pl.lit(LICENCE),
-            "attribution": pl.lit(None),
-        }
-        yield RawBatch(pair, rows.select(raw[name].cast(kind).alias(name) for name, kind in RAW.items()), refused)
-        if block.first + count - 1 == partition.limit:
-            return
+    return path, Member(**partition.options) if "offset" in partition.options else None
+
+
+def _split(folder: Path, partition: Partition) -> list[Partition]:
+    """Cut a file into plain ones of whole lines, which know the number of their first line."""
+    path, member = _place(partition)
+    size = max(_CHUNK, (member.size if member else path.stat().st_size) // _CHUNKS)
+    parts: list[Partition] = []
+    first = 1
+    try:
+        for number, data in enumerate(line_blocks(path, member, size)):
+            part = folder / f"{number:05d}.tsv"
+            part.write_bytes(data)
+            parts.append(replace(partition, files={"pairs": str(part)}, options={"part": number, "first": first}))
+            first += data.count(b"\n")
+            if partition.limit is not None and first > partition.limit:
+                break
+    except Broken as broken:
+        raise damaged(path / member.name if member else path, first - 1, str(broken)) from broken
+    return parts
 
 
 SOURCE = Source(
@@ -246,6 +293,8 @@ SOURCE = Source(
     ),
     fetch=_fetch,
     read=_read,
+    split=_split,
+    splits_for_speed=True,
     all_pairs=_all_pairs,
     pairs="1,620 pairs of 85 languages",
     size="134K-1M pairs for en-hi, en-ja, en-ar; 127M in all",

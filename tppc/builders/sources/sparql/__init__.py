@@ -27,14 +27,13 @@ from filelock import FileLock
 
 from tppc.builders.cache import lease
 from tppc.builders.download import Fetched, is_url, public_url, shown
-from tppc.builders.polite import cache_folder
 from tppc.builders.progress import note, progress
 from tppc.builders.sources.base import Request
 from tppc.builders.sources.sparql.endpoint import Endpoint, TooMuch
 from tppc.builders.sources.sparql.members import list_members
 from tppc.builders.sources.sparql.queries import TEXTS, entity_lines, members_query, tags, texts_query
 from tppc.builders.sources.sparql.slices import Journal, Slices
-from tppc.corpora.files import canonical_json, sha256_of_file, sha256_of_value, write_bytes
+from tppc.corpora.files import cache_folder, canonical_json, sha256_of_file, sha256_of_value, write_bytes
 from tppc.corpora.manifest import Snapshot
 from tppc.errors import TppcError, UsageError
 

@@ -26,8 +26,9 @@ from SPARQLWrapper import JSON, POST, SPARQLWrapper
 from SPARQLWrapper.SPARQLExceptions import SPARQLWrapperException
 
 from tppc.builders.download import ATTEMPTS, public_url
-from tppc.builders.polite import cache_folder, host_slot, pause, retry_after, user_agent
+from tppc.builders.polite import host_slot, pause, retry_after, user_agent
 from tppc.builders.progress import note
+from tppc.corpora.files import cache_folder
 from tppc.errors import TppcError
 
 KEPT = "finished slices are kept, run the same command again"

@@ -20,13 +20,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tppc.builders.download import Fetched, cache_folder, fetch
+from tppc.builders.download import Fetched, fetch
 from tppc.builders.sources.base import Partition, Request, Source
 from tppc.builders.sources.wikidata.dump import extract, extract_stream
 from tppc.builders.sources.wikidata.rows import LICENCE, read
 from tppc.builders.sources.wikidata.segments import finished
 from tppc.builders.sources.wikidata.wanted import INTERNAL, Wanted, WikidataOptions
-from tppc.corpora.files import sha256_of_file, sha256_of_value
+from tppc.corpora.files import cache_folder, sha256_of_file, sha256_of_value
 from tppc.corpora.manifest import Snapshot
 
 __all__ = ["INTERNAL", "LICENCE", "SOURCE", "WikidataOptions"]

@@ -27,9 +27,9 @@ import urllib3
 from filelock import FileLock
 
 from tppc import __version__
+from tppc.corpora.addresses import has_secrets, public_address, scheme, told
 from tppc.corpora.files import write_bytes
 from tppc.errors import TppcError, UsageError
-from tppc.manifests.addresses import has_secrets, public_address, scheme, told
 
 T = TypeVar("T")
 CHUNK = 4 << 20
@@ -184,11 +184,22 @@ class ObjectStore:
                 return set()
 
     def stream(self, name: str, start: int = 0) -> Iterator[bytes]:
-        """A file's bytes from `start` on, in pieces."""
-        with told(self._given, f"be read at {name}"), self._fs.open(self._path(name), "rb") as file:
-            file.seek(start)
-            while piece := file.read(CHUNK):
-                yield piece
+        """A file's bytes from `start` on, in pieces; where the connection breaks, it goes on from there."""
+        with told(self._given, f"be read at {name}"):
+            failures = 0
+            while True:
+                try:
+                    with self._fs.open(self._path(name), "rb") as file:
+                        file.seek(start)
+                        while piece := file.read(CHUNK):
+                            yield piece
+                            start, failures = start + len(piece), 0
+                    return
+                except (FileNotFoundError, PermissionError):
+                    raise
+                except OSError as error:
+                    _pause(failures, WebStore.attempts, error)
+                    failures += 1
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a file that must not be there yet; False where it is."""

@@ -48,7 +48,7 @@ def public_address(address: str) -> str:
 
 def has_secrets(address: str) -> bool:
     """Whether an address holds something that must not be shown."""
-    return public_address(address) != address.removesuffix("/")
+    return bool(scheme(address)) and public_address(address) != address.removesuffix("/")
 
 
 def scrub(text: str, address: str = "") -> str:
