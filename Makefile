@@ -8,7 +8,7 @@ PIP_ARGS ?=
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: setup demo test chaos test-network lint bench clean
+.PHONY: setup demo test chaos test-network lint bench bench-gpu clean
 
 setup: $(VENV)/.installed
 
@@ -41,6 +41,12 @@ lint: setup
 
 bench: setup
 	$(BIN)/python benchmarks/run_all.py
+
+# Pairs a second, MFU and the three largest costs on a GPU: make bench-gpu CORPUS=corpora/tatoeba/en-hi
+CORPUS ?= corpora/tatoeba/en-hi
+bench-gpu: setup
+	$(BIN)/python benchmarks/train_gpu.py --corpus $(CORPUS)
+	$(BIN)/python benchmarks/train_gpu.py --corpus $(CORPUS) --compile
 
 clean:
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from tppc.corpora.ahead import ahead
 from tppc.corpora.corpus import Corpus
 from tppc.corpora.stream import PairStream
 from tppc.encoders.scratch import make_encoder
-from tppc.training.batching import Batches, TokenBatch, draw_partners, exchange_targets, prefetched
+from tppc.training.batching import Batches, HardTargets, TokenBatch, Wanted, draw_partners, exchange_targets
 from tppc.training.distribution import Ranks
 from tppc.training.objectives import false_negatives
 
@@ -24,15 +25,15 @@ def batches(cipher: Path) -> Batches:
     corpus = Corpus(cipher)
     encoder = make_encoder("scratch:tiny", corpus.scan("train").collect()["src_text"], 1)
     streams = [PairStream([corpus], batch_size=33, seed=seed, window=8) for seed in (1, 2)]
-    return Batches(streams[0], streams[1], encoder, Ranks(0, 1, CPU), seed=1)
+    ranks = Ranks(0, 1, CPU)
+    return Batches(streams[0], streams[1], None, encoder, ranks, seed=1, wanted=Wanted(vectors=True))
 
 
 def texts(batch: TokenBatch) -> list[list[int]]:
     """Token ids of each text, in the order of the batch."""
-    sorted_ = [
-        ids[m.bool()].tolist() for input_ids, mask in batch.pieces for ids, m in zip(input_ids, mask, strict=True)
-    ]
-    return [sorted_[i] for i in batch.order]
+    assert batch.texts is not None
+    by_length = [ids.tolist() for piece in batch.texts.pieces for ids in torch.split(piece.ids, list(piece.lengths))]
+    return [by_length[i] for i in batch.texts.order]
 
 
 def same(one: TokenBatch, other: TokenBatch) -> bool:
@@ -41,10 +42,10 @@ def same(one: TokenBatch, other: TokenBatch) -> bool:
 
 def test_a_stream_taken_up_anywhere_is_the_unbroken_one(batches: Batches) -> None:
     # 2,000 pairs in batches of 33: step 60 runs over the end of the first epoch.
-    unbroken = list(prefetched(batches, 0, 70))
+    unbroken = [batches.batch(step) for step in range(70)]
     for start in (1, 33, 59, 60, 61):
         again = PairStream([Corpus(batches.stream._parts[0].corpus.path)], batch_size=33, seed=1, window=8)
-        resumed = list(prefetched(replace(batches, stream=again), start, 70))
+        resumed = list(ahead(replace(batches, stream=again).batch, start, 70))
         assert all(same(a, b) for a, b in zip(unbroken[start:], resumed, strict=True))
 
 
@@ -54,7 +55,6 @@ def test_ranks_share_out_every_batch(batches: Batches, world: int) -> None:
     parts = [replace(batches, ranks=Ranks(r, world, CPU)).batch(3) for r in range(world)]
     assert len(texts(whole)) == 3 * 33
     assert sum(p.tokens for p in parts) == whole.tokens == sum(map(len, texts(whole)))
-    assert whole.tokens <= whole.slots
     for rank, part in enumerate(parts):
         assert texts(part) == [t for side in range(3) for t in texts(whole)[side * 33 : (side + 1) * 33][rank::world]]
         assert torch.equal(part.src_key, whole.src_key)
@@ -112,23 +112,25 @@ def test_a_negative_of_the_second_stream_shares_no_text_by_either_side(batches: 
     assert batch.other_usable.tolist() == [False] * 4 + [True] * 29
 
 
-def test_an_error_of_the_thread_is_raised_where_batches_are_used(batches: Batches) -> None:
-    class Broken:
-        def batch(self, step: int) -> TokenBatch:
-            if step == 2:
-                raise OSError("the disk is gone")
-            return batches.batch(step)
-
-    seen = []
-    with pytest.raises(OSError, match="the disk is gone"):
-        seen.extend(batch.step for batch in prefetched(Broken(), 0, 9))  # type: ignore[arg-type]
-    assert seen == [0, 1]
+def test_pieces_hold_every_text_once_and_no_more_tokens_than_they_may(batches: Batches) -> None:
+    whole, cut = batches.batch(4), replace(batches, micro_tokens=100).batch(4)
+    assert texts(cut) == texts(whole)
+    assert cut.texts is not None
+    assert len(cut.texts.pieces) > 3
+    for piece in cut.texts.pieces:
+        assert sum(piece.lengths) <= 100
+        assert list(piece.lengths) == sorted(piece.lengths)
 
 
-def test_leaving_early_ends_the_thread(batches: Batches) -> None:
-    import threading
-
-    stream = prefetched(batches, 0, 1000)
-    next(iter(stream))
-    stream.close()  # type: ignore[attr-defined]
-    assert "tppc-batches" not in {t.name for t in threading.enumerate()}
+def test_mined_targets_are_one_more_side_of_every_rank(batches: Batches) -> None:
+    rows = batches.stream.batch(2) if batches.stream is not None else None
+    assert rows is not None
+    hard = HardTargets([f"hard {i}" for i in range(33)], rows.src_key, rows.tgt_key, np.arange(33) != 5)
+    plain = replace(batches, other=None)
+    whole = plain.batch(2, hard)
+    assert whole.sides == ("src", "tgt", "hard")
+    parts = [replace(plain, ranks=Ranks(r, 2, CPU)).batch(2, hard) for r in range(2)]
+    for rank, part in enumerate(parts):
+        assert texts(part)[-len(range(rank, 33, 2)) :] == texts(whole)[66:][rank::2]
+        assert part.hard_usable is not None
+        assert part.hard_usable.tolist() == [i != 5 for i in range(33)]

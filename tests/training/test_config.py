@@ -75,7 +75,7 @@ def test_an_unreadable_file_and_an_unknown_preset_get_one_sentence(tmp_path: Pat
 
 def test_the_rate_rises_linearly_and_falls_to_nothing() -> None:
     config: TrainConfig = load_config(None, {"corpora": ["a"], "steps": 10, "lr": 1.0, "warmup": 4})
-    rates = [learning_rate(config, s) for s in range(11)]
+    rates = [learning_rate(config, s, 10) for s in range(11)]
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
     assert rates[4] == 1.0
     assert rates[10] == 0.0

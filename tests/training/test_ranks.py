@@ -1,4 +1,4 @@
-"""Two processes train as one: the same losses, the same gradients."""
+"""Any number of processes trains as one: the same losses, the same weights."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-import torch
+import pytest
+from cipher import cipher_pairs
+from factory import write_corpus
+from safetensors.torch import load_file
 
+from tppc.encoders.load import save_encoder
+from tppc.encoders.scratch import make_encoder
 from tppc.training.tracking import read_metrics
 
 OPTIONS = ["--encoder", "scratch:tiny", "--batch-size", 17, "--steps", 12, "--precision", "fp32", "--no-dropout",
@@ -37,60 +43,66 @@ def test_an_error_on_two_ranks_is_one_sentence(cipher, tmp_path: Path, tppc) -> 
         assert tppc(*arguments, ranks=2, check=False).stderr.count(message) == 1
 
 
-GRADIENTS = """
-import sys, json, torch
-from tppc.training import objectives
-from tppc.training.distribution import joined, gather_rows
-from tppc.training.objectives import GlobalPairs, false_negatives
+# One launch a number of ranks that trains every objective in turn, from the same start.
+EVERY_OBJECTIVE = """
+import sys
+from pathlib import Path
+from tppc.training.config import load_config
+from tppc.training.distribution import joined
+from tppc.training.trainer import train
 
-N, H = 7, 6
-torch.manual_seed(0)
-texts = torch.randn(N, 3, 5)
-src_key = torch.tensor([1, 2, 3, 1, 5, 6, 7]); tgt_key = torch.tensor([11, 12, 13, 14, 12, 16, 7])
-CASES = [("tpp", {}), ("tpp", {"negatives": "one"}), ("tpp", {"negatives": "corpus"}), ("infonce", {})]
-
-class Model(torch.nn.Module):
-    def __init__(self, ranks, name, settings):
-        super().__init__()
-        self.ranks, self.layer = ranks, torch.nn.Linear(5, H)
-        self.objective = objectives.build(name, objectives.parse_settings(name, settings), H)
-
-    def forward(self, local):
-        everything = gather_rows(self.ranks, self.layer(local), N)
-        rows = torch.arange(self.ranks.rank, N, self.ranks.world)
-        usable = torch.tensor([True] * 6 + [False])
-        masked = false_negatives(src_key, tgt_key)
-        pairs = GlobalPairs(everything[:, 0], everything[:, 1], rows, masked, 9, everything[:, 2], usable)
-        return self.objective(pairs).loss
-
-def gradients(ranks, name, settings):
-    torch.manual_seed(1)
-    model = Model(ranks, name, settings).double()
-    replica = torch.nn.parallel.DistributedDataParallel(model) if ranks.world > 1 else model
-    (replica(texts[ranks.rank :: ranks.world].double()) * ranks.world).backward()
-    return [p.grad.flatten().tolist() for p in model.parameters()]
-
-with joined("cpu") as ranks:
-    results = {str(case): gradients(ranks, *case) for case in CASES}
-    if ranks.main:
-        print(json.dumps(results))
+corpus, start, out, cases = sys.argv[1], sys.argv[2], Path(sys.argv[3]), eval(sys.argv[4])
+with joined():
+  for name, objectives, more in cases:
+    settings = {"corpora": [corpus], "encoder": start, "objectives": objectives, "batch_size": 17, "steps": 5,
+                "lr": 2e-4, "warmup": 0.2, "dropout": False, "precision": "fp32", "log_every": 1, "track": []}
+    train(load_config(None, settings | more), out / name)
 """
 
+CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("tpp", {"tpp": {}}, {}),
+    ("one", {"tpp": {"negatives": "one"}}, {}),
+    ("corpus", {"tpp": {"negatives": "corpus"}}, {"projection": "linear"}),
+    ("cosine", {"cosine": {}}, {}),
+    ("infonce", {"infonce": {"margin": 0.2}}, {"hard_negatives": {"every": 2, "guard": 1.0}, "micro_tokens": 60}),
+    ("ntxent", {"ntxent": {}}, {}),
+    ("mlm", {"mlm": {}}, {}),
+    ("tlm", {"tlm": {"whole_words": True}}, {"micro_tokens": 60}),
+    ("identical", {"identical": {}}, {"micro_tokens": 60}),
+    ("mean-variance", {"mean-variance": {"weight": 0.1}}, {}),
+    ("together", {"tpp": {}, "mlm": {"weight": 0.1}, "mean-variance": {"weight": 0.1}}, {}),
+    ("control", {"infonce": {}}, {"shuffled_pairs": True}),
+]
 
-def test_gradients_of_three_ranks_are_those_of_one_process(tmp_path: Path) -> None:
-    script = tmp_path / "gradients.py"
-    script.write_text(GRADIENTS)
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "3"]
+
+@pytest.mark.timeout(400)
+def test_one_two_and_three_ranks_train_alike(tmp_path: Path) -> None:
+    pairs = [(f"{i % 7} {src}", f"{i % 7} {tgt}") for i, (src, tgt) in enumerate(cipher_pairs(200, seed=1))]
+    corpus = write_corpus(tmp_path / "corpus", {"train": pairs}, "cipher/en-hi")
+    start = tmp_path / "start"
+    save_encoder(make_encoder("scratch:tiny", [text for pair in pairs for text in pair], 1), start)
+    script = tmp_path / "train.py"
+    script.write_text(EVERY_OBJECTIVE)
     root = Path(__file__).parents[2]
-    found = []
-    for start in ([], launcher):
+    for ranks in (1, 2, 3):
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)] if ranks > 1 else []
+        arguments = [str(script), str(corpus), str(start), str(tmp_path / str(ranks)), repr(CASES)]
         result = subprocess.run(
-            [sys.executable, *start, str(script)], capture_output=True, text=True, check=False, cwd=root, timeout=120,
+            [sys.executable, *launcher, *arguments], capture_output=True, text=True, check=False, cwd=root, timeout=240,
             env={**os.environ, "PYTHONPATH": str(root)},
         )  # fmt: skip
         assert result.returncode == 0, result.stderr
-        found.append(json.loads(result.stdout.splitlines()[-1]))
-    for case in found[0]:
-        for one, many in zip(found[0][case], found[1][case], strict=True):
-            torch.testing.assert_close(torch.tensor(one), torch.tensor(many), rtol=1e-6, atol=1e-9)
-            assert torch.tensor(one).abs().sum() > 0
+    before = load_file(start / "model.safetensors")
+    for name, _, _ in CASES:
+        runs = {ranks: tmp_path / str(ranks) / name for ranks in (1, 2, 3)}
+        losses = {ranks: [line["loss"] for line in read_metrics(run)] for ranks, run in runs.items()}
+        weights = {ranks: load_file(run / "encoder" / "model.safetensors") for ranks, run in runs.items()}
+        moved = max(float((w - before[k]).abs().max()) for k, w in weights[1].items())
+        assert len(losses[1]) == 5
+        assert moved > 1e-4
+        for ranks in (2, 3):
+            for one, many in zip(losses[1], losses[ranks], strict=True):
+                assert abs(one - many) < 2e-6 * max(1.0, abs(one)), (name, ranks, losses)
+            apart = sum(float((w - weights[ranks][k]).square().sum()) for k, w in weights[1].items()) ** 0.5
+            away = sum(float((w - before[k]).square().sum()) for k, w in weights[1].items()) ** 0.5
+            assert apart < 0.002 * away, (name, ranks, apart, away)

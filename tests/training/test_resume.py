@@ -140,3 +140,12 @@ def test_two_trainers_do_not_write_to_one_run(cipher: Path, unbroken: Path, tmp_
 def test_resuming_what_is_no_run_says_so(tmp_path: Path, tppc) -> None:  # type: ignore[no-untyped-def]
     result = tppc("train", "--resume", "--out", tmp_path, check=False)
     assert (result.returncode, "nothing to resume there" in result.stderr) == (2, True)
+
+
+def test_a_folder_that_an_error_before_the_first_step_left_says_what_to_do(cipher: Path, tmp_path: Path) -> None:
+    wrong = load_config(None, SETTINGS | {"corpora": [str(cipher)], "freeze_layers": 9})
+    with pytest.raises(UsageError, match="the encoder has 2 layers"):
+        train(wrong, tmp_path / "run")
+    right = wrong.model_copy(update={"freeze_layers": 0, "steps": 1})
+    with pytest.raises(UsageError, match="no checkpoint was saved there: delete it"):
+        train(right, tmp_path / "run")

@@ -18,8 +18,9 @@ from tppc.encoders.neighbours import nearest
 from tppc.errors import TppcError, UsageError
 from tppc.training.card import model_card
 from tppc.training.config import load_config
+from tppc.training.setup import negatives
 from tppc.training.tracking import read_metrics
-from tppc.training.trainer import RunSummary, negatives, train
+from tppc.training.trainer import RunSummary, train
 
 
 def run(cipher: Path, out: Path, preset: str | None = None, **settings: object) -> RunSummary:

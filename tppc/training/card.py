@@ -25,23 +25,28 @@ def _shown(name: str) -> str:
 
 def model_card(config: TrainConfig, corpora: Sequence[Corpus], pooling: str, last: dict[str, Any]) -> str:
     """`README.md` of an encoder folder, with the YAML head that the Hugging Face hub reads."""
-    codes = sorted({c for corpus in corpora for c in corpus.manifest.languages})
+    codes = sorted(
+        {c for corpus in corpora for c in corpus.manifest.languages} | {u.language for u in config.monolingual}
+    )
     head = ["---", "library_name: transformers", "pipeline_tag: feature-extraction", "language:"]
     head += [f"- {code}" for code in codes]
     if _may_be_hub_id(config.encoder):
         head.append(f"base_model: {config.encoder}")
-    head += ["tags:", "- tppc", "- translation-pair-prediction", *(["- control"] if config.shuffled_pairs else [])]
-    head.append("---")
+    predicts = "tpp" in config.objectives
+    head += ["tags:", "- tppc", *(["- translation-pair-prediction"] if predicts else [])]
+    head += [*(["- control"] if config.shuffled_pairs else []), "---"]
 
-    lines = [*head, "", f"# {_shown(config.encoder)} after Translation Pair Prediction", ""]
+    what = "Translation Pair Prediction" if predicts else f"training with {', '.join(config.objectives)}"
+    lines = [*head, "", f"# {_shown(config.encoder)} after {what}", ""]
     if config.shuffled_pairs:
         lines += [
             "**This is a control.** Its targets were exchanged among the pairs of each batch, so it saw the same texts "
             "and steps but no translation. Use it to compare with, and for nothing else.",
             "",
         ]
+    learned = "to tell translations from other texts" if corpora else "on texts of each language alone, without pairs"
     lines += [
-        f"An encoder for {', '.join(codes)}, trained by tppc to tell translations from other texts.",
+        f"An encoder for {', '.join(codes)}, trained by tppc {learned}.",
         "",
         "```python",
         "from transformers import AutoModel, AutoTokenizer",
@@ -53,9 +58,9 @@ def model_card(config: TrainConfig, corpora: Sequence[Corpus], pooling: str, las
         "",
         "## Data",
         "",
-        "| corpus | version | pair | train pairs | licences | build digest |",
-        "|---|---|---|---:|---|---|",
     ]
+    if corpora:
+        lines += ["| corpus | version | pair | train pairs | licences | build digest |", "|---|---|---|---:|---|---|"]
     for corpus in corpora:
         manifest = corpus.manifest
         licences = ", ".join(sorted(manifest.licences)) or "not stated"
@@ -64,6 +69,9 @@ def model_card(config: TrainConfig, corpora: Sequence[Corpus], pooling: str, las
             f"| {manifest.name} | {manifest.version} | {pairs} | {corpus.rows('train'):,} | {licences} | "
             f"`{manifest.build_digest}` |"
         )
+    lines += [
+        f"- unpaired texts of `{u.language}`: `{Path(u.path).name}`, SHA-256 `{u.digest}`" for u in config.monolingual
+    ]
     lines += [
         "",
         f"Licence of the weights: it follows from the start encoder's and from the data's, above. "

@@ -2,9 +2,11 @@
 
     checkpoints/step-000500/
       encoder/               a Hugging Face folder, usable as an encoder by itself
-      heads.safetensors      parameters of the objectives and the projection
+      heads.safetensors      parameters of the objectives, the projection, the head for masked tokens
       optimizer.safetensors  AdamW's state, `<parameter>/<slot>`
-      state.json             format, step, and the config of the run
+      adapters.safetensors   with LoRA: A and B (`encoder/` has them merged)
+      ema.safetensors        with `ema`: the moving average
+      state.json             format, step, config of the run, digest of the start where a resumed run needs it
 
 Only safetensors and JSON, so nothing is ever unpickled. There is no RNG state and no position of the data: both follow
 from (seed, step, rank). A checkpoint is written beside its place, synced, and renamed.
@@ -18,9 +20,8 @@ import os
 import re
 import shutil
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,12 @@ from tppc.corpora.files import canonical_json, write_bytes
 from tppc.encoders.load import Encoder, save_encoder
 from tppc.errors import TppcError, UsageError
 from tppc.training.config import TrainConfig
-from tppc.training.model import PairModel
-from tppc.training.optim import optimizer_tensors, restore_optimizer
 
 FORMAT = "tppc-checkpoint/1"
 LOCK = ".lock"
 _NAME = re.compile(r"step-(\d{6,})")
 # What may change between a run and its continuation, since no weight depends on it.
-_FREE = {"save_every", "keep", "log_every"}
+_FREE = {"save_every", "keep", "log_every", "eval_every", "eval_pairs", "track"}
 
 
 @contextmanager
@@ -87,6 +86,8 @@ def check_folder(out: Path, config: TrainConfig, resume: bool) -> Path | None:
     if out.exists() and any(p.name != LOCK for p in out.iterdir()):
         if not resume:
             hint = "go on with --resume or " if (out / "config.toml").is_file() else ""
+            if hint and not checkpoints(out):
+                hint = "no checkpoint was saved there: delete it, go on with --resume or "
             raise UsageError(f"{out}: the folder exists and is not empty; {hint}choose another --out")
         refuse_difference(out / "config.toml", config)
     return last_checkpoint(out) if resume else None
@@ -108,8 +109,9 @@ def refuse_difference(file: Path, config: TrainConfig) -> None:
     now = _flat(tomllib.loads(config.to_toml()))
     for field in sorted({*before, *now}):
         # A corpus may have moved; its digest says whether it is the same one.
-        moved = field.startswith("corpora.") and field.endswith(".path")
-        if field not in _FREE and not moved and before.get(field) != now.get(field):
+        moved = field.startswith(("corpora.", "monolingual.")) and field.endswith(".path")
+        free = field.split(".")[0] in _FREE or moved
+        if not free and before.get(field) != now.get(field):
             raise UsageError(
                 f"{file}: the run was started with {field} = {before.get(field)!r}, not {now.get(field)!r}; "
                 "resume it with the same settings, or start a new run in another folder"
@@ -141,20 +143,29 @@ def last_checkpoint(out: Path) -> Path | None:
 
 
 def save_checkpoint(
-    out: Path, step: int, config: TrainConfig, *, encoder: Encoder, model: PairModel, optimizer: torch.optim.Optimizer
+    out: Path,
+    step: int,
+    config: TrainConfig,
+    encoder: Encoder,
+    tensors: Mapping[str, Mapping[str, torch.Tensor]],
+    start: str | None = None,
 ) -> Path:
-    """Write the checkpoint of `step` finished steps, then delete all but the newest `keep`."""
+    """Write the checkpoint of `step` finished steps, then delete all but the newest `keep`.
+
+    Args:
+        tensors: by file name, what the run needs beside the encoder. start: digest of the start encoder's weights,
+            where a resumed run needs them.
+    """
     from safetensors.torch import save_file
 
     folder = out / "checkpoints" / f"step-{step:06d}"
     if not folder.exists():
         with complete_folder(folder) as temporary:
-            save_encoder(replace(encoder, translation=model.translation()), temporary / "encoder")
-            heads = {k: v.detach().cpu().contiguous() for k, v in model.heads.state_dict().items()}
-            save_file(heads, temporary / "heads.safetensors")
-            save_file(optimizer_tensors(model, optimizer), temporary / "optimizer.safetensors")
-            state = {"format": FORMAT, "step": step, "config": config.model_dump(mode="json")}
-            (temporary / "state.json").write_bytes(canonical_json(state))
+            save_encoder(encoder, temporary / "encoder")
+            for name, flat in tensors.items():
+                save_file({k: v.detach().cpu().contiguous() for k, v in flat.items()}, temporary / name)
+            state: dict[str, Any] = {"format": FORMAT, "step": step, "config": config.model_dump(mode="json")}
+            (temporary / "state.json").write_bytes(canonical_json(state | ({"start": start} if start else {})))
     for old in checkpoints(out)[: -config.keep]:
         shutil.rmtree(old)
     return folder
@@ -162,25 +173,32 @@ def save_checkpoint(
 
 def checkpoint_step(folder: Path) -> int:
     """Finished steps of a checkpoint. Raises `TppcError` where it cannot be read."""
+    return int(checkpoint_state(folder)["step"])
+
+
+def checkpoint_state(folder: Path) -> dict[str, Any]:
+    """What a checkpoint's `state.json` says. Raises `TppcError` where it cannot be read."""
     try:
-        state = json.loads((folder / "state.json").read_bytes())
+        state: dict[str, Any] = json.loads((folder / "state.json").read_bytes())
     except (OSError, ValueError) as error:
         raise TppcError(
             f"{folder}: unreadable checkpoint ({error}); delete it to resume from the one before"
         ) from error
     if state.get("format") != FORMAT:
         raise TppcError(f"{folder}: checkpoint format {state.get('format')!r}, but this version reads {FORMAT!r}")
-    return int(state["step"])
+    return state
 
 
-def restore_heads_and_optimizer(folder: Path, model: PairModel, optimizer: torch.optim.Optimizer) -> None:
-    """Load what a checkpoint holds beside the encoder. Raises `TppcError` for a damaged file."""
+@contextmanager
+def load_tensors(folder: Path, name: str) -> Iterator[dict[str, torch.Tensor]]:
+    """The tensors of a checkpoint's file, for a block that puts them back. Raises `TppcError` for a damaged file, and
+    where they do not fit.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        model.heads.load_state_dict(load_file(folder / "heads.safetensors"))
-        restore_optimizer(model, optimizer, load_file(folder / "optimizer.safetensors"))
+        yield load_file(folder / name)
     except (OSError, RuntimeError, SafetensorError) as error:
         raise TppcError(f"{folder}: damaged checkpoint ({error}); delete it to resume from the one before") from error
 

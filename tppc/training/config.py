@@ -9,10 +9,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
+from tppc.corpora.addresses import has_secrets
+from tppc.corpora.languages import language
+from tppc.corpora.sampling import PROPORTIONAL, Sampling
 from tppc.encoders.load import Pooling
 from tppc.encoders.scratch import is_scratch, scratch_size
 from tppc.errors import TppcError, UsageError
-from tppc.training.objectives import ObjectiveSettings, parse_settings
+from tppc.training.curriculum import CurriculumSettings
+from tppc.training.mining import HardNegatives
+from tppc.training.objectives import TAKE_HARD, ObjectiveSettings, kind_of, parse_settings, unpaired_names
+from tppc.training.preserve.adapters import LoraSettings
+from tppc.training.trackers import TrackerName
 
 DEFAULT_LR = 2e-5
 SCRATCH_LR = 2e-3
@@ -26,20 +33,50 @@ class CorpusSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     path: str
+    """A folder, or the URL of one; a URL with a password is refused, since the path stands in configs and cards."""
     weight: float | None = Field(default=None, gt=0, le=_MANY)
     digest: str | None = None
+
+    @field_validator("path")
+    @classmethod
+    def _no_secrets(cls, value: str) -> str:
+        if has_secrets(value):
+            raise ValueError("an address with a password or a token; put them into ~/.netrc or the environment")
+        return value
+
+
+class UnpairedSettings(BaseModel):
+    """Texts of one language for objectives that need no pairs: plain, one a line, or Parquet with a column `text`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    language: str
+    path: str
+    digest: str | None = None
+
+    @field_validator("language")
+    @classmethod
+    def _language(cls, value: str) -> str:
+        try:
+            return language(value).code
+        except UsageError as error:  # pydantic names the field of a ValueError
+            raise ValueError(str(error)) from error
 
 
 class TrainConfig(BaseModel):
     """A training. None means: decided by the encoder or the corpora when the run starts (`config.toml` has the answer).
 
-    Units: `batch_size` in pairs over all ranks, `max_length` in tokens of one text, `window` in batches, `warmup` in
-    steps (from 1) or as a share of all steps (below 1), `clip` the largest gradient norm (0 for none).
+    Units: `batch_size` in pairs over all ranks, `monolingual_batch` in texts, `max_length` in tokens of one text,
+    `micro_tokens` in tokens of one forward pass on one rank, `window` in batches, `warmup` in steps (from 1) or as a
+    share of all steps (below 1), `clip` the largest gradient norm (0 for none), `eval_every` in steps.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    corpora: list[CorpusSettings] = Field(min_length=1)
+    corpora: list[CorpusSettings] = Field(default_factory=list)
+    sampling: Sampling = PROPORTIONAL
+    curriculum: CurriculumSettings | None = None
+    monolingual: list[UnpairedSettings] = Field(default_factory=list)
     encoder: str = "bert-base-multilingual-cased"
     pooling: Pooling | None = None
     prefix: str | None = None
@@ -47,6 +84,16 @@ class TrainConfig(BaseModel):
     projection: Literal["none", "linear"] = "none"
     objectives: dict[str, SerializeAsAny[ObjectiveSettings]] = Field(min_length=1)
     batch_size: int = Field(default=64, ge=2, le=1_000_000)
+    monolingual_batch: int | None = Field(default=None, ge=2, le=1_000_000)
+    micro_tokens: int | None = Field(default=None, ge=8)
+    activation_checkpointing: bool = False
+    compile: bool = False
+    hard_negatives: HardNegatives | None = None
+    freeze_embeddings: bool = False
+    freeze_layers: int = Field(default=0, ge=0)
+    lora: LoraSettings | None = None
+    l2_start: float = Field(default=0.0, ge=0)
+    ema: float | None = Field(default=None, gt=0, lt=1)
     steps: int | None = Field(default=None, ge=1, le=_MANY)
     epochs: float | None = Field(default=None, gt=0, le=1_000_000)
     lr: float | None = Field(default=None, gt=0)
@@ -63,6 +110,9 @@ class TrainConfig(BaseModel):
     save_every: int = Field(default=500, ge=1)
     keep: int = Field(default=2, ge=1)
     log_every: int = Field(default=10, ge=1)
+    eval_every: int = Field(default=0, ge=0)
+    eval_pairs: int = Field(default=1_000, ge=2, le=1_000)
+    track: list[TrackerName] = Field(default=["tensorboard"])
 
     @field_validator("corpora", mode="before")
     @classmethod
@@ -90,20 +140,53 @@ class TrainConfig(BaseModel):
         weighted = [c.weight is not None for c in self.corpora]
         if any(weighted) and not all(weighted):
             raise ValueError("give a weight for each corpus or for none")
+        if any(weighted) and self.sampling != PROPORTIONAL:
+            raise ValueError(f"weights of corpora and sampling = {str(self.sampling)!r} exclude each other")
         if self.steps is not None and self.epochs is not None:
             raise ValueError("give steps or epochs, not both")
+        self._texts_fit()
         return self
 
-    @property
-    def weights(self) -> list[float] | None:
-        """The corpora's weights, None where each counts by its rows."""
-        given = [c.weight for c in self.corpora if c.weight is not None]
-        return given or None
+    def _texts_fit(self) -> None:
+        """Raise `ValueError` where an objective has nothing to read, or a file would not be read."""
+        kinds = {name: kind_of(name) for name in self.objectives}
+        if not self.corpora and not self.monolingual:
+            raise ValueError("no corpus to train on: give at least one with --corpus")
+        if not self.corpora:
+            for name, kind in kinds.items():
+                if kind == "pairs":
+                    raise ValueError(f"no corpus to train on: {name} needs pairs; give at least one with --corpus")
+            for field in ("eval_every", "shuffled_pairs"):
+                if getattr(self, field):
+                    raise ValueError(f"{field}: it is about pairs, and this run has none; leave it out")
+        if self.monolingual and all(kind == "pairs" for kind in kinds.values()):
+            raise ValueError(f"no objective reads monolingual texts; those that do are {', '.join(unpaired_names())}")
+        codes = [one.language for one in self.monolingual]
+        if len(set(codes)) < len(codes):
+            raise ValueError("monolingual: one file a language; put the texts of a language into one file")
+        if (texts := self.monolingual_batch or 2 * self.batch_size) < len(codes):
+            raise ValueError(
+                f"monolingual_batch: {texts} texts a step are too few for {len(codes)} languages; raise it"
+            )
+        if len(codes) == 1 and (apart := [name for name, kind in kinds.items() if kind == "states"]):
+            raise ValueError(f"monolingual: {apart[0]} draws languages together; give texts of at least two")
+        if self.hard_negatives is not None:
+            if self.shuffled_pairs:
+                raise ValueError("hard_negatives: a control has no translations to mine around; leave one of them out")
+            if not self.corpora or not any(getattr(s, "negatives", "all") == "all" and kinds[n] == "pairs"
+                                           and n in TAKE_HARD for n, s in self.objectives.items()):  # fmt: skip
+                raise ValueError(f"hard_negatives are for {', '.join(TAKE_HARD)} with all negatives of the batch")
 
-    def warmup_steps(self) -> int:
-        """Warm-up in steps; the number of steps must be resolved."""
-        assert self.steps is not None, "resolved by the trainer"
-        return round(self.warmup * self.steps) if self.warmup < 1 else int(self.warmup)
+    def sampled(self) -> Sampling:
+        """How often each corpus comes: as `sampling` says, or by the corpora's weights."""
+        given = tuple(c.weight for c in self.corpora if c.weight is not None)
+        return Sampling(method="weights", weights=given) if given else self.sampling
+
+    def warmup_steps(self, steps: int | None = None) -> int:
+        """Warm-up in steps, of a schedule of `steps`: of the whole run, whose number must be resolved, by default."""
+        steps = steps or self.steps
+        assert steps is not None, "resolved by the trainer"
+        return round(self.warmup * steps) if self.warmup < 1 else int(self.warmup)
 
     def to_toml(self) -> str:
         """TOML that `load_config` reads back to an equal config."""
@@ -134,8 +217,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "batch_size": 8,
         "epochs": 3.0,
         "lr": 1e-6,
-        "weight_decay": 0.01,
+        "weight_decay": 0.0,
         "warmup": 500.0,
+        "max_length": 512,
     },
 }
 
@@ -163,8 +247,6 @@ def load_config(
         where = ".".join(str(p) for p in first["loc"])
         text = first["msg"].removeprefix("Value error, ")
         source = f" ({toml})" if toml is not None else ""
-        if where == "corpora" and first["type"] == "missing":
-            raise UsageError("no corpus to train on: give at least one with --corpus") from error
         raise UsageError(f"{where + ': ' if where else ''}{text[:1].lower()}{text[1:]}{source}") from error
 
 

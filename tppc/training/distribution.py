@@ -2,8 +2,8 @@
 
 Every rank reads the same global batch, takes every W-th pair of it, and gathers the embeddings of the others. The
 gather is differentiable: its backward sums, over all ranks, the gradients they hold for this rank's rows. Each rank
-computes its own rows' share of the loss, divided by global counts, and multiplies it by W before the backward pass,
-since DDP averages gradients where the shares must add up. Losses and gradients are then those of one process.
+computes its own rows' share of the loss, divided by global counts; after the backward passes the gradients are summed
+(`sum_gradients`). Losses and gradients are then those of one process.
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ import datetime
 import gc
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from tppc.errors import TppcError
 
 T = TypeVar("T")
+_BUCKET = 8 * 2**20  # numbers: 32 MiB of float32
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,18 @@ class Ranks:
 
 @contextmanager
 def joined(device: str | None = None) -> Iterator[Ranks]:
-    """Join the process group that torchrun's environment describes, if any, and leave it at the end."""
+    """Join the process group that torchrun's environment describes, if any, and leave it at the end.
+
+    Who is in it already stays in it: a caller that trains several times joins once around them all.
+    """
     world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     local = int(os.environ.get("LOCAL_RANK", "0"))
     cuda = torch.cuda.is_available() and device != "cpu"
     place = torch.device("cuda", local) if cuda else torch.device("cpu")
     if cuda:
         torch.cuda.set_device(place)
-    if world == 1:
-        yield Ranks(0, 1, place)
+    if world == 1 or dist.is_initialized():
+        yield Ranks(rank, world, place)
         return
     # Small host-side sums go over gloo also on GPUs, so that they do not stall the device.
     backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
@@ -122,6 +126,75 @@ def sum_over_ranks(ranks: Ranks, values: list[float]) -> list[float]:
     tensor = torch.tensor(values, dtype=torch.float64)
     dist.all_reduce(tensor)
     return [float(v) for v in tensor]
+
+
+def everyones(ranks: Ranks, mine: T) -> list[T]:
+    """What each rank has, in the order of ranks, on every rank: small host-side things (they are pickled)."""
+    if ranks.world == 1:
+        return [mine]
+    box: list[Any] = [None] * ranks.world
+    dist.all_gather_object(box, mine)
+    return box
+
+
+class _Total(torch.autograd.Function):
+    """The sum of a tensor over ranks; backward sums the gradients that the ranks hold for it."""
+
+    @staticmethod
+    def forward(context: Any, local: Tensor) -> Tensor:
+        total = local.contiguous().clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].contiguous().clone()
+        dist.all_reduce(total)
+        return total
+
+
+def total_over_ranks(ranks: Ranks, local: Tensor) -> Tensor:
+    """The sum of `local` over all ranks, with exact gradients for losses that are shares."""
+    if ranks.world == 1:
+        return local
+    total: Tensor = _Total.apply(local)  # type: ignore[no-untyped-call]
+    return total
+
+
+def sum_gradients(ranks: Ranks, parameters: Iterable[nn.Parameter]) -> None:
+    """Sum the gradients of all ranks, once a step and in place; a gradient that a rank lacks counts as 0.
+
+    Shares of losses are divided by global counts, so gradients add up where DistributedDataParallel would average. It
+    also hooks into one forward and backward pass, where a step here may have several (pieces that are computed twice,
+    masked texts, heads that see the whole batch): one exchange after the last of them is the same without `no_sync`
+    and without parameters that DDP waits for in vain. Buckets of 32 MiB travel while the next is being copied.
+    """
+    if ranks.world == 1:
+        return
+    bucket: list[nn.Parameter] = []
+    sent: list[tuple[list[nn.Parameter], Tensor, Any]] = []
+
+    def send() -> None:
+        if bucket:
+            flat = torch.cat([p.grad.reshape(-1) for p in bucket if p.grad is not None])
+            sent.append((list(bucket), flat, dist.all_reduce(flat, async_op=True)))
+            bucket.clear()
+
+    size = 0
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        if size + parameter.numel() > _BUCKET:
+            send()
+            size = 0
+        bucket.append(parameter)
+        size += parameter.numel()
+    send()
+    for members, flat, handle in sent:
+        handle.wait()
+        for parameter, part in zip(members, torch.split(flat, [p.numel() for p in members]), strict=True):
+            assert parameter.grad is not None
+            parameter.grad.copy_(part.view_as(parameter))
 
 
 class _AllGather(torch.autograd.Function):

@@ -39,5 +39,7 @@ def broken_weights(model: nn.Module, step: int, batch: TokenBatch | None) -> Tpp
 
 
 def _pairs(batch: TokenBatch) -> str:
+    if not batch.ids:
+        return "unpaired texts"
     more = f" and {len(batch.ids) - _SHOWN} more" if len(batch.ids) > _SHOWN else ""
     return f"pairs {', '.join(batch.ids[:_SHOWN])}{more}"

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor, nn
 
-from tppc.encoders.embed import sentence_vectors
+from tppc.encoders.flat import FlatTexts, pool_flat, token_states
+from tppc.encoders.lm_head import load_lm_head
 from tppc.encoders.load import Encoder, Translation
 from tppc.training import objectives
-from tppc.training.batching import TokenBatch
+from tppc.training.batching import TokenBatch, Wanted
 from tppc.training.config import TrainConfig
 from tppc.training.distribution import Ranks, gather_rows
-from tppc.training.objectives import GlobalPairs, Objective, Outcome
+from tppc.training.masking import vocabulary_of
+from tppc.training.objectives import GlobalPairs, MaskedObjective, Objective, PairObjective, StateObjective
 from tppc.training.objectives.tpp import Tpp
 
 
 class PairModel(nn.Module):
-    """Embeds a rank's pairs, gathers those of all ranks, and sums the weighted objectives.
+    """What runs in a step, piece by piece; `step` says in which order.
 
-    Parameters that no objective reaches (a pooler that is not pooled with) are frozen: DDP waits for every gradient.
+    Parameters that no objective reaches (a pooler that is not pooled with) are frozen: they have no gradient.
     """
 
-    def __init__(self, encoder: Encoder, config: TrainConfig, ranks: Ranks, autocast: torch.dtype | None) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        config: TrainConfig,
+        ranks: Ranks,
+        autocast: torch.dtype | None,
+        languages: Sequence[str] = (),
+    ) -> None:
         super().__init__()
         self.encoder = encoder.model
+        self.languages = list(languages)
         self.pooling, self.ranks, self.autocast = encoder.pooling, ranks, autocast
+        self.pad = int(encoder.tokenizer.pad_token_id or 0)
         self.weights = {name: settings.weight for name, settings in config.objectives.items()}
         # The head has nothing to do with the encoder's file: the next user of the encoder never sees it.
         self.heads = nn.ModuleDict(
@@ -35,15 +48,42 @@ class PairModel(nn.Module):
         )
         if config.projection == "linear":
             self.heads["projection"] = _projection(encoder.hidden_size, config.seed)
+        if self.masked():
+            self.heads["lm_head"] = load_lm_head(encoder, encoder.name, config.seed, quiet=not ranks.main)
         pooler = getattr(self.encoder, "pooler", None)
-        if pooler is not None and self.pooling != "pooler":
+        if pooler is not None and (self.pooling != "pooler" or not self.of_pairs()):
             pooler.requires_grad_(False)
 
     def objective(self, name: str) -> Objective:
         """The objective of that name."""
         module = self.heads[name]
-        assert isinstance(module, Objective), "heads are objectives and the projection"
+        assert isinstance(module, Objective), "heads are objectives, the projection and the head for masked tokens"
         return module
+
+    def of_pairs(self) -> dict[str, PairObjective]:
+        """The objectives that look at vectors of pairs."""
+        return {n: o for n in self.weights if isinstance(o := self.heads[n], PairObjective)}
+
+    def of_states(self) -> dict[str, StateObjective]:
+        """The objectives that look at states of tokens."""
+        return {n: o for n in self.weights if isinstance(o := self.heads[n], StateObjective)}
+
+    def masked(self) -> dict[str, MaskedObjective]:
+        """The objectives that guess tokens."""
+        return {n: o for n in self.weights if isinstance(o := self.heads[n], MaskedObjective)}
+
+    def wanted(self, encoder: Encoder) -> Wanted:
+        """What the objectives want of a batch."""
+        masked = self.masked()
+        tokens = bool(masked or self.of_states())
+        return Wanted(
+            vectors=bool(self.of_pairs()),
+            states=bool(self.of_states()),
+            masked={name: objective.settings for name, objective in masked.items()},
+            of_pairs=frozenset(name for name, objective in masked.items() if objective.pairs),
+            languages={code: number for number, code in enumerate(self.languages)},
+            vocabulary=vocabulary_of(encoder) if tokens else None,
+        )
 
     def translation(self) -> Translation | None:
         """The logit of "is a translation" as it stands, for whoever scores pairs with the encoder alone; None where TPP
@@ -53,45 +93,57 @@ class PairModel(nn.Module):
             return None
         return Translation(head.settings.similarity, head.log_scale.exp().item(), head.bias.item())
 
-    def pairs(self, batch: TokenBatch) -> GlobalPairs:
-        """Embeddings of the global batch, float32, with gradients to this rank's rows."""
-        device = batch.order.device
-        with torch.autocast(device.type, dtype=self.autocast, enabled=self.autocast is not None):
-            pieces = [sentence_vectors(self.encoder, ids, mask, self.pooling) for ids, mask in batch.pieces]
-        vectors = torch.cat(pieces)[
-            batch.order
-        ].float()  # what follows (projection, dot products, losses) is float32 always
+    def run(self, texts: FlatTexts, *, vectors: bool, layers: bool) -> tuple[Tensor | None, Sequence[Tensor]]:
+        """One piece through the encoder: pooled vectors [B, H] and the states of all layers, float32, as wanted."""
+        pooler = vectors and self.pooling == "pooler"
+        with torch.autocast(texts.ids.device.type, dtype=self.autocast, enabled=self.autocast is not None):
+            states = token_states(self.encoder, texts, pad=self.pad, layers=layers, pooler=pooler)
+        found = None
+        if vectors:
+            pooled = states.pooler if states.pooler is not None else pool_flat(states.last, texts, self.pooling)
+            found = pooled.float()  # what follows (projection, dot products, losses) is float32 always
+        return found, [one.float() for one in states.layers or ()]
+
+    def guessed(self, texts: FlatTexts, places: Tensor, labels: Tensor) -> Tensor:
+        """Sum of the cross-entropies of the tokens that stood at `places` of a piece."""
+        with torch.autocast(texts.ids.device.type, dtype=self.autocast, enabled=self.autocast is not None):
+            states = token_states(self.encoder, texts, pad=self.pad).last[places]
+            logits = self.heads["lm_head"](states, self.encoder.get_input_embeddings().weight)
+        return nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
+
+    def pairs(self, batch: TokenBatch, vectors: Tensor) -> GlobalPairs:
+        """The global batch from this rank's vectors [K n, H], with gradients to them."""
+        assert batch.src_key is not None
+        assert batch.tgt_key is not None
         if "projection" in self.heads:
             vectors = self.heads["projection"](vectors)
-        count = len(vectors) // batch.sides
-        local = vectors.view(batch.sides, count, -1).transpose(0, 1)  # one gather for all sides
+        count = len(vectors) // len(batch.sides)
+        local = vectors.view(len(batch.sides), count, -1).transpose(0, 1)  # one gather for all sides
         everything = gather_rows(self.ranks, local, batch.total)
+        side: Mapping[str, Tensor] = {name: everything[:, i] for i, name in enumerate(batch.sides)}
         return GlobalPairs(
-            src=everything[:, 0],
-            tgt=everything[:, 1],
-            rows=torch.arange(self.ranks.rank, batch.total, self.ranks.world, device=device),
+            src=side["src"],
+            tgt=side["tgt"],
+            rows=torch.arange(self.ranks.rank, batch.total, self.ranks.world, device=vectors.device),
             masked=objectives.false_negatives(batch.src_key, batch.tgt_key, batch.own_src_key, batch.own_tgt_key),
             draw=batch.draw,
-            other=everything[:, 2] if batch.sides == 3 else None,
+            other=side.get("other"),
             other_usable=batch.other_usable,
+            hard=side.get("hard"),
+            hard_masked=_hard_masked(batch),
         )
 
-    def forward(self, batch: TokenBatch) -> tuple[Tensor, dict[str, Outcome], GlobalPairs]:
-        """This rank's share of the weighted loss, each objective's outcome, and the batch's embeddings."""
-        pairs = self.pairs(batch)
-        outcomes = {name: self.objective(name)(pairs) for name in self.weights}
-        loss = torch.stack([self.weights[n] * o.loss for n, o in outcomes.items()]).sum()
-        return loss, outcomes, pairs
 
-    @torch.no_grad()
-    def initialise(self, batch: TokenBatch) -> None:
-        """Let the objectives set their parameters from the first global batch, without dropout."""
-        was_training = self.training
-        self.eval()
-        pairs = self.pairs(batch)
-        for name in self.weights:
-            self.objective(name).initialise(pairs)
-        self.train(was_training)
+def _hard_masked(batch: TokenBatch) -> Tensor | None:
+    """Which mined target is no negative of which source: of a pair that shares a text with the source's, or none."""
+    if batch.hard_src_key is None or batch.hard_tgt_key is None or batch.hard_usable is None:
+        return None
+    assert batch.src_key is not None
+    assert batch.tgt_key is not None
+    masked = objectives.share_a_text(batch.src_key, batch.tgt_key, batch.hard_src_key, batch.hard_tgt_key)
+    if batch.own_src_key is not None and batch.own_tgt_key is not None:
+        masked |= objectives.share_a_text(batch.own_src_key, batch.own_tgt_key, batch.hard_src_key, batch.hard_tgt_key)
+    return masked | ~batch.hard_usable[None, :]
 
 
 def _projection(size: int, seed: int) -> nn.Linear:

@@ -8,16 +8,17 @@ from torch import nn
 from tppc.training.config import TrainConfig
 
 
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """The rate of step `step` (from 0): linear up to `lr` over the warm-up, then linear down to 0, or constant."""
-    assert config.lr is not None
-    assert config.steps is not None
-    warmup = config.warmup_steps()
+def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
+    """The rate of step `step` (from 0) of `steps`: linear up to `lr` over the warm-up, then linear down to 0, or
+    constant.
+    """
+    assert config.lr is not None, "resolved by the trainer"
+    warmup = config.warmup_steps(steps)
     if step < warmup:
         return config.lr * (step + 1) / warmup
     if config.schedule == "constant":
         return config.lr
-    return config.lr * max(0.0, (config.steps - step) / max(1, config.steps - warmup))
+    return config.lr * max(0.0, (steps - step) / max(1, steps - warmup))
 
 
 def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -1,55 +1,48 @@
 """Train an encoder on translation pairs: the whole road from corpora to a saved encoder.
 
-One step: take the global batch that (corpora, weights, seed, step) fixes; embed this rank's pairs, both sides in one
-forward pass; gather the embeddings of all ranks; compute the objectives on this rank's rows; go backward; clip; step.
-The random numbers of a step follow from (seed, step, rank) and the data from the step, so a checkpoint needs neither,
-and a run that was killed and resumed ends with the weights of one that was not. (On GPUs to the extent that their
-kernels are deterministic.)
+One step: take the global batch that (corpora, weights, seed, step) fixes; embed this rank's texts, both sides in one
+forward pass without padding; gather the embeddings of all ranks; compute the objectives on this rank's rows; go
+backward; sum the gradients of all ranks; clip; step. The random numbers of a step follow from (seed, step, rank) and
+the data from the step, so a checkpoint needs neither, and a run that was killed and resumed ends with the weights of
+one that was not. (On GPUs to the extent that their kernels are deterministic.)
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 import shlex
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tppc.corpora.corpus import Corpus
-from tppc.corpora.stream import PairStream
-from tppc.encoders.load import Encoder, load_encoder, renamed, save_encoder
-from tppc.encoders.scratch import is_scratch, make_encoder, scratch_size
-from tppc.errors import TppcError, UsageError
-from tppc.training.batching import Batches, TokenBatch, prefetched, seed_of
+from tppc.corpora.ahead import ahead
+from tppc.encoders.health import keep_health
+from tppc.encoders.load import Encoder, save_encoder
+from tppc.errors import TppcError
+from tppc.training.batching import Batches, HardTargets, TokenBatch
 from tppc.training.card import model_card
-from tppc.training.checkpoints import (
-    check_folder,
-    checkpoint_step,
-    claim_folder,
-    complete_folder,
-    locked,
-    restore_heads_and_optimizer,
-    save_checkpoint,
-)
-from tppc.training.config import DEFAULT_LR, SCRATCH_LR, TrainConfig
-from tppc.training.diagnostics import alarms, geometry
-from tppc.training.distribution import Ranks, everywhere, joined, on_main, raise_once, sum_over_ranks
+from tppc.training.checkpoints import checkpoint_step, complete_folder, locked
+from tppc.training.config import TrainConfig
+from tppc.training.curriculum import Stage, begins_afresh, on_schedule
+from tppc.training.distribution import Ranks, everywhere, joined, on_main, raise_once, sum_gradients, sum_over_ranks
 from tppc.training.finite import broken_gradient, broken_loss, broken_weights
-from tppc.training.model import PairModel, choose_precision
-from tppc.training.objectives import GlobalPairs, Outcome
-from tppc.training.optim import learning_rate, make_optimizer, trained_parameters
+from tppc.training.mining import forget_mined, load_mined, mine
+from tppc.training.model import choose_precision
+from tppc.training.optim import learning_rate, trained_parameters
+from tppc.training.setup import Sources, checked, describe, make_batches, opened, start_encoder
+from tppc.training.step import forward_backward, initialise
 from tppc.training.tracking import Tracker, read_metrics
+from tppc.training.trained import Trained, needs_start, prepare
+from tppc.training.watching import Watch
 
-_VOCABULARY_PAIRS = 200_000  # pairs a scratch vocabulary is trained on at most, from each corpus
+_AHEAD = 4
 
 
 class StoppedError(TppcError):
@@ -83,214 +76,123 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> RunSummary:
     """
     began = time.monotonic()
     with joined() as ranks, ExitStack() as held:
-        corpora, config = everywhere(ranks, lambda: opened(config, ranks.world))
+        sources, config = everywhere(ranks, lambda: opened(config, ranks.world))
         on_main(ranks, lambda: held.enter_context(locked(out)))
-        checkpoint = on_main(ranks, lambda: checked(config, corpora, out, resume))
-        encoder = start_encoder(config, corpora, out, checkpoint, ranks)
+        checkpoint = on_main(ranks, lambda: checked(config, sources, out, resume))
+        encoder = start_encoder(config, sources, out, None if needs_start(config) else checkpoint, ranks)
         done = everywhere(ranks, lambda: checkpoint_step(checkpoint)) if checkpoint else 0
-        assert config.steps is not None
+        assert config.steps is not None, "resolved"
 
         autocast, why = choose_precision(config, ranks.device, encoder.hidden_size)
-        model = PairModel(encoder, config, ranks, autocast).to(ranks.device)
-        model.train(config.dropout)  # no layer but dropout tells the two modes apart in these encoders
-        optimizer = make_optimizer(model, config)
+        trained = everywhere(ranks, lambda: prepare(config, encoder, ranks, autocast, sources.languages))
         if checkpoint:
-            everywhere(ranks, lambda: restore_heads_and_optimizer(checkpoint, model, optimizer))
+            everywhere(ranks, lambda: trained.restore(checkpoint))
 
-        batches = make_batches(config, corpora, encoder, ranks, model)
-        with Tracker(out if ranks.main else None, config.steps, done) as tracker, terminations() as stop:
-            tracker.say(describe(config, corpora, ranks, precision=why, done=done))
+        batches = everywhere(ranks, lambda: make_batches(config, sources, encoder, ranks, trained.model))
+        tracker = Tracker(
+            out if ranks.main else None, config.steps, done, track=config.track, config=config.model_dump(mode="json")
+        )
+        with tracker, terminations() as stop:
+            tracker.say(describe(config, sources, ranks, precision=why, done=done))
+            for note in trained.notes:
+                tracker.say(note)
             if done == 0:
-                model.initialise(batches.batch(0).to(ranks.device))
-
-            def save(step: int) -> Path:
-                return save_checkpoint(out, step, config, encoder=encoder, model=model, optimizer=optimizer)
-
+                for line in on_main(ranks, lambda: keep_health(encoder, sources.corpora, out)):
+                    tracker.say(line)
+            watch = everywhere(ranks, lambda: Watch(config, trained, sources, ranks, tracker, autocast))
+            if done == 0:
+                initialise(trained.model, batches.batch(0).to(ranks.device))
+            watch.start(out, done)
             run_steps(
-                config,
-                model,
-                optimizer,
-                prefetched(batches, done, config.steps),
-                ranks=ranks,
-                tracker=tracker,
-                save=save,
-                stop=stop,
+                config, trained, batches, done, stages=sources.stages, ranks=ranks, watch=watch, out=out, stop=stop
             )
 
-        if problem := broken_weights(model, done or config.steps, None):
+        if problem := broken_weights(trained.model, done or config.steps, None):
             raise_once(ranks, problem)
         seconds = time.monotonic() - began
-        trained = replace(encoder, translation=model.translation())
-        return on_main(ranks, lambda: finish(config, out, encoder=trained, corpora=corpora, done=done, seconds=seconds))
+        return on_main(ranks, lambda: finish(config, out, trained.result(), sources, done=done, seconds=seconds))
 
 
 def run_steps(
     config: TrainConfig,
-    model: PairModel,
-    optimizer: torch.optim.Optimizer,
-    batches: Iterable[TokenBatch],
+    trained: Trained,
+    batches: Batches,
+    done: int,
     *,
+    stages: Sequence[Stage],
     ranks: Ranks,
-    tracker: Tracker,
-    save: Callable[[int], Path],
+    watch: Watch,
+    out: Path,
     stop: threading.Event,
 ) -> None:
     """One optimiser step a batch, with logs and checkpoints; the last step's checkpoint is always written.
 
     A loss or gradient that is not finite changes no weight, and weights that are not finite are never saved.
     """
-    assert config.steps is not None
-    replica: torch.nn.Module = model
-    if ranks.world > 1:
-        replica = torch.nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True)
+    assert config.steps is not None, "resolved"
+    model = trained.model
     parameters = list(trained_parameters(model).values())
-    since, pairs, tokens, slots = time.monotonic(), 0, 0.0, 0.0
-
-    for batch in batches:
+    for batch in upcoming(config, trained.encoder, batches, done, out, ranks, watch):
         step = batch.step + 1
-        torch.manual_seed(seed_of("step", config.seed, batch.step, ranks.rank))
-        for group in optimizer.param_groups:
-            group["lr"] = rate = learning_rate(config, batch.step)
+        if begins_afresh(config.curriculum, stages, batch.step):
+            trained.new_optimizer()
+        rate = learning_rate(config, *on_schedule(config.curriculum, stages, batch.step))
+        for group in trained.optimizer.param_groups:
+            group["lr"] = rate
 
-        share, outcomes, seen = replica(batch.to(ranks.device))
-        # DDP averages the ranks' gradients; the shares must be summed.
-        (share * ranks.world).backward()
+        seen = forward_backward(model, batch.to(ranks.device), config.seed)
+        sum_gradients(ranks, parameters)
         norm = torch.nn.utils.clip_grad_norm_(parameters, config.clip or math.inf)
 
-        names = list(outcomes)
-        losses = [float(outcomes[n].loss.detach()) for n in names]
-        sums = sum_over_ranks(ranks, [float(stop.is_set()), float(batch.tokens), float(batch.slots), *losses])
-        stopping, by_name = sums[0] > 0, dict(zip(names, sums[3:], strict=True))
-        pairs, tokens, slots = pairs + batch.total, tokens + sums[1], slots + sums[2]
+        names = list(seen.outcomes)
+        losses = [float(seen.outcomes[n].loss.detach()) for n in names]
+        stopping, *numbers = sum_over_ranks(ranks, [float(stop.is_set()), *watch.work(batch), *losses])
+        by_name = dict(zip(names, numbers[-len(names) :], strict=True))
         loss = sum(model.weights[n] * v for n, v in by_name.items())
-        # Losses are summed over the ranks and gradients averaged, so all ranks find the same.
+        # Losses and gradients are summed over the ranks, so all ranks find the same.
         if problem := broken_loss(loss, step, batch) or broken_gradient(norm, step, batch):
             raise_once(ranks, problem)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        trained.optimizer.step()
+        trained.optimizer.zero_grad(set_to_none=True)
+        trained.update(step, rate)
 
-        if ranks.main and (step % config.log_every == 0 or step == config.steps or stopping):
-            seconds = time.monotonic() - since
-            line = {"step": step, "loss": loss, "losses": by_name, "lr": rate}
-            line |= {"pairs_per_s": pairs / seconds, "tokens_per_s": tokens / seconds}
-            line["padding_share"] = 1 - tokens / slots
-            tracker.log(line | observations(config, seen, outcomes, loss, step))
-            since, pairs, tokens, slots = time.monotonic(), 0, 0.0, 0.0
-        tracker.step(step)
-
-        if step % config.save_every == 0 or step == config.steps or stopping:
+        last = step == config.steps or stopping > 0
+        watch.step(batch, seen, numbers[: -len(names)], losses=by_name, loss=loss, rate=rate, last=last)
+        if step % config.save_every == 0 or last:
             if problem := broken_weights(model, step, batch):
                 raise_once(ranks, problem)
-            folder = on_main(ranks, partial(save, step))
+            folder = on_main(ranks, lambda: trained.save(out, step))  # noqa: B023  (called at once)
             if stopping and step < config.steps:
-                again = f"tppc train --resume --out {shlex.quote(str(folder.parents[1]))}"
+                again = f"tppc train --resume --out {shlex.quote(str(out))}"
                 raise_once(
                     ranks, StoppedError(f"stopped by SIGTERM after step {step}; saved {folder}: `{again}` goes on")
                 )
 
 
-def observations(
-    config: TrainConfig, seen: GlobalPairs, outcomes: dict[str, Outcome], loss: float, step: int
-) -> dict[str, Any]:
-    """What a logged step shows beside its loss: the batch's geometry, the objectives' numbers, alarms."""
-    shape = geometry(seen)
-    each = {n: {k: float(v) for k, v in o.numbers.items()} for n, o in outcomes.items()}
-    first = next(iter(each.values()))
-    return {
-        "masked_share": shape.masked_share,
-        "scale": first.get("scale"),
-        "bias": first.get("bias"),
-        "cos_pos": shape.cos_pos,
-        "cos_neg": shape.cos_neg,
-        "batch_p_at_1": shape.p_at_1,
-        "objectives": each,
-        "alarms": alarms(shape, first, loss, step > config.warmup_steps()),
-    }
+def upcoming(
+    config: TrainConfig, encoder: Encoder, batches: Batches, done: int, out: Path, ranks: Ranks, watch: Watch
+) -> Iterator[TokenBatch]:
+    """The batches from step `done` on, prepared ahead by a thread; negatives are mined where the run wants them.
 
-
-def opened(config: TrainConfig, world: int) -> tuple[list[Corpus], TrainConfig]:
-    """The corpora, and the config with nothing left open (see `resolved`)."""
-    corpora = [Corpus(c.path) for c in config.corpora]
-    return corpora, resolved(config, corpora, world)
-
-
-def checked(config: TrainConfig, corpora: list[Corpus], out: Path, resume: bool) -> Path | None:
-    """Check the shards against their digests, then the run folder; the checkpoint to go on from, if any."""
-    for corpus in corpora:
-        corpus.check_shards("train")
-    return check_folder(out, config, resume)
-
-
-def resolved(config: TrainConfig, corpora: list[Corpus], world: int) -> TrainConfig:
-    """The config with nothing left open: digests, steps, learning rate, and a length that a scratch encoder can take.
-
-    Raises `UsageError` where a digest differs or a batch is smaller than the number of processes.
+    Nothing is prepared beyond the next mining, which looks at the weights of its step.
     """
-    if config.batch_size < world:
-        raise UsageError(f"{config.batch_size} pairs a batch are too few for {world} processes; raise --batch-size")
-    settings = []
-    for wanted, corpus in zip(config.corpora, corpora, strict=True):
-        if wanted.digest is not None and wanted.digest != corpus.digest:
-            raise UsageError(f"{corpus.path}: build digest {corpus.digest}, but the config asks for {wanted.digest}")
-        settings.append(wanted.model_copy(update={"digest": corpus.digest}))
-    steps = config.steps
-    if steps is None:
-        pairs = (config.epochs or 1.0) * sum(c.rows("train") for c in corpora)
-        steps = max(1, math.ceil(pairs / config.batch_size))
-    rate = config.lr or (SCRATCH_LR if is_scratch(config.encoder) else DEFAULT_LR)
-    length = config.max_length
-    if is_scratch(config.encoder):
-        length = min(length, scratch_size(config.encoder).max_length)
-    found = {"corpora": settings, "steps": steps, "epochs": None, "lr": rate, "max_length": length}
-    return config.model_copy(update=found)
-
-
-def start_encoder(
-    config: TrainConfig, corpora: list[Corpus], out: Path, checkpoint: Path | None, ranks: Ranks
-) -> Encoder:
-    """The encoder to train: from the checkpoint, made from nothing (and kept as `initial/`), or loaded by name."""
-    initial = out / "initial"
-    if is_scratch(config.encoder):
-        on_main(ranks, lambda: claim_folder(out, config))
-        on_main(ranks, lambda: make_initial(config, corpora, initial))
-    name = config.encoder if not is_scratch(config.encoder) else str(initial)
-    if checkpoint:
-        name = str(checkpoint / "encoder")
-    how: dict[str, Any] = {"pooling": config.pooling, "prefix": config.prefix, "max_length": config.max_length}
-    encoder = everywhere(ranks, lambda: load_encoder(name, **how, device=ranks.device))
-    # Only now: a name that cannot be loaded must not leave a folder behind that the next try is refused for.
-    on_main(ranks, lambda: claim_folder(out, config))
-    return renamed(encoder, config.encoder)
-
-
-def make_initial(config: TrainConfig, corpora: list[Corpus], folder: Path) -> None:
-    """Make a scratch encoder from the corpora's train texts and keep its untouched start; one that is there stays."""
-    if folder.is_dir():
-        return
-
-    def texts() -> Iterator[str]:
-        for corpus in corpora:
-            rows = corpus.scan("train").select("src_text", "tgt_text").head(_VOCABULARY_PAIRS).collect()
-            yield from itertools.chain(rows["src_text"], rows["tgt_text"])
-
-    encoder = make_encoder(config.encoder, texts(), config.seed)
-    with complete_folder(folder) as temporary:
-        save_encoder(encoder, temporary)
-
-
-def make_batches(
-    config: TrainConfig, corpora: list[Corpus], encoder: Encoder, ranks: Ranks, model: PairModel
-) -> Batches:
-    """The stream of pairs and, where an objective draws negatives from the corpora, a second one with another seed."""
-
-    def stream(seed: int) -> PairStream:
-        return PairStream(
-            corpora, batch_size=config.batch_size, seed=seed, weights=config.weights, window=config.window
-        )
-
-    second = any(model.objective(name).needs_other for name in model.weights)
-    other = stream(seed_of("second stream", config.seed)) if second else None
-    return Batches(stream(config.seed), other, encoder, ranks, config.seed, config.shuffled_pairs)
+    assert config.steps is not None, "resolved"
+    every = config.hard_negatives.every if config.hard_negatives is not None else config.steps
+    while done < config.steps:
+        first = done // every * every
+        end = min(config.steps, first + every)
+        hard: list[HardTargets] = []
+        if config.hard_negatives is not None and first >= config.warmup_steps():
+            assert batches.stream is not None, "checked by the config"
+            mine(encoder, batches.stream, ranks, config.hard_negatives, first=first, last=end, out=out)
+            hard = everywhere(ranks, lambda: load_mined(out, first, config.batch_size))  # noqa: B023
+            found = sum(int(one.usable.sum()) for one in hard) / (len(hard) * config.batch_size)
+            watch.say(f"step {first}: mined a hard negative for {found:.0%} of the next pairs")
+        mined = dict(enumerate(hard, first))
+        yield from ahead(lambda step: batches.batch(step, mined.get(step)), done, end, depth=_AHEAD)  # noqa: B023
+        done = end
+    if config.hard_negatives is not None:
+        on_main(ranks, lambda: forget_mined(out))
 
 
 @contextmanager
@@ -307,47 +209,23 @@ def terminations() -> Iterator[threading.Event]:
         signal.signal(signal.SIGTERM, before)
 
 
-def describe(config: TrainConfig, corpora: list[Corpus], ranks: Ranks, *, precision: str, done: int) -> str:
-    """One line about the run that starts."""
-    rows = sum(c.rows("train") for c in corpora)
-    kind = "CONTROL (shuffled pairs): " if config.shuffled_pairs else ""
-    start = f", resumed after step {done}" if done else ""
-    return (
-        f"{kind}{config.encoder} on {rows:,} pairs, {config.steps:,} steps of {config.batch_size} "
-        f"({negatives(config)}), {ranks.world} process(es) on "
-        f"{ranks.device.type}, {precision}{start}"
-    )
-
-
-def negatives(config: TrainConfig) -> str:
-    """What each objective tells a pair's texts from."""
-    kinds = {
-        "all": f"{config.batch_size - 1} in-batch negatives a text, over all ranks",
-        "one": "one negative a pair, from the batch",
-        "corpus": "one negative a pair, from the corpora",
-    }
-    found = [(name, kinds[getattr(s, "negatives", "all")]) for name, s in config.objectives.items()]
-    if len({kind for _, kind in found}) == 1:
-        return found[0][1]
-    return "; ".join(f"{name}: {kind}" for name, kind in found)
-
-
 def finish(
-    config: TrainConfig, out: Path, *, encoder: Encoder, corpora: list[Corpus], done: int, seconds: float
+    config: TrainConfig, out: Path, encoder: Encoder, sources: Sources, *, done: int, seconds: float
 ) -> RunSummary:
     """Write `encoder/` with its model card."""
     last = (read_metrics(out) or [{}])[-1]
     with complete_folder(out / "encoder") as temporary:
         save_encoder(encoder, temporary)
-        (temporary / "README.md").write_text(model_card(config, corpora, encoder.pooling, last), "utf-8")
-    assert config.steps is not None
+        card = model_card(config, sources.corpora, encoder.pooling, last)
+        (temporary / "README.md").write_text(card, "utf-8")
+    assert config.steps is not None, "resolved"
     initial = out / "initial"
     return RunSummary(
         out=out,
         encoder=out / "encoder",
         initial=initial if initial.is_dir() else None,
         steps=config.steps,
-        pairs=config.steps * config.batch_size,
+        pairs=config.steps * config.batch_size if sources.corpora else 0,
         resumed_from=done,
         seconds=seconds,
         control=config.shuffled_pairs,

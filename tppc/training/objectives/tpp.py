@@ -27,7 +27,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from tppc.training.objectives import GlobalPairs, Objective, ObjectiveSettings, Outcome, uniform
+from tppc.training.negatives import Negatives, one_negative
+from tppc.training.objectives import GlobalPairs, ObjectiveSettings, Outcome, PairObjective
 
 
 class Settings(ObjectiveSettings):
@@ -40,7 +41,7 @@ class Settings(ObjectiveSettings):
     scale: the initial exp(a). bias: the initial b, or `data` for minus the mean logit of the first global batch.
     """
 
-    negatives: Literal["all", "one", "corpus"] = "all"
+    negatives: Negatives = "all"
     balanced: bool = False
     similarity: Literal["cosine", "dot"] = "cosine"
     scale: float = Field(default=20.0, gt=0)
@@ -49,7 +50,7 @@ class Settings(ObjectiveSettings):
     learn_bias: bool = True
 
 
-class Tpp(Objective):
+class Tpp(PairObjective):
     """Inputs: `GlobalPairs`. Returns this rank's share of the loss and numbers to look at.
 
     These are `scale`, `bias`, `logit_mean`, `logit_std`, and `live`: the share of this rank's logits with sigma in
@@ -101,10 +102,11 @@ class Tpp(Objective):
 
     def _all(self, pairs: GlobalPairs) -> tuple[Tensor, Tensor]:
         count = len(pairs.src)
-        logits = self.logits(pairs.src[pairs.rows], pairs.tgt)
-        own = F.one_hot(pairs.rows, count).bool()
-        negative = ~own & ~pairs.masked[pairs.rows]
-        negatives = count * count - count - pairs.masked.sum()
+        targets, masked = pairs.candidates()
+        logits = self.logits(pairs.src[pairs.rows], targets)
+        own = F.one_hot(pairs.rows, len(targets)).bool()
+        negative = ~own & ~masked
+        negatives = pairs.admitted()
         positive_loss = F.softplus(-logits[own]).sum()
         negative_loss = (F.softplus(logits) * negative).sum()
         if self.settings.balanced:
@@ -115,24 +117,10 @@ class Tpp(Objective):
 
     def _one(self, pairs: GlobalPairs) -> tuple[Tensor, Tensor]:
         """One negative a pair; the mean runs over positives and negatives together (2N, less pairs that have none)."""
-        count, device = len(pairs.src), pairs.src.device
-        draws = uniform(pairs.draw, count, count + 1, device=device)
-        replace_src = draws[:, count] < 0.5
-        if pairs.other is not None:
-            partner, usable = pairs.other, pairs.other_usable
-            assert usable is not None, "a second stream comes with its mask"
-        else:
-            # Another's source before the own target is entry (other, own) of the mask, not (own, other).
-            masked = torch.where(replace_src[:, None], pairs.masked.T, pairs.masked)
-            allowed = ~masked & ~torch.eye(count, dtype=torch.bool, device=device)
-            chosen = draws[:, :count].masked_fill(~allowed, -1.0).argmax(1)
-            usable = allowed.any(1)
-            partner = torch.where(replace_src[:, None], pairs.src[chosen], pairs.tgt[chosen])
-        left = torch.where(replace_src[:, None], partner, pairs.src)[pairs.rows]
-        right = torch.where(replace_src[:, None], pairs.tgt, partner)[pairs.rows]
+        left, right, usable = one_negative(pairs)
         positive = self._rowwise(pairs.src[pairs.rows], pairs.tgt[pairs.rows])
         negative = self._rowwise(left, right)
-        total = count + usable.sum()
+        total = len(pairs.src) + usable.sum()
         loss = (F.softplus(-positive).sum() + (F.softplus(negative) * usable[pairs.rows]).sum()) / total
         return loss, torch.cat([positive, negative]).detach()
 
