@@ -14,6 +14,7 @@ SCRIPTS = (
     "transfer.py",
     "verify_speed.py",
     "diff_memory.py",
+    "stream.py",
 )
 
 

@@ -12,6 +12,8 @@ from tppc.builders.filters import FILTERS
 from tppc.builders.sources import source_named, source_names
 from tppc.corpora.schema import SCHEMA
 from tppc.evaluation.results import Result
+from tppc.training import objectives
+from tppc.training.config import PRESETS, TrainConfig
 
 DOCS = Path(__file__).parents[1] / "docs"
 TEXT = (DOCS / "formats.md").read_text()
@@ -50,3 +52,22 @@ def test_every_source_and_every_filter_is_described() -> None:
 def test_every_field_of_a_result_is_described() -> None:
     line = TEXT.split("one line a result:")[1]
     assert all(name in line for name in Result.model_fields)
+
+
+def test_every_setting_of_a_training_every_objective_and_every_preset_is_described() -> None:
+    training = (DOCS / "training.md").read_text()
+
+    def first_cells(section: str) -> set[str]:
+        rows = training.split(f"\n## {section}\n")[1].split("\n## ")[0]
+        return {
+            name for row in re.findall(r"^\| (`.*?) \|", rows, re.MULTILINE) for name in re.findall(r"`([\w-]+)`", row)
+        }
+
+    assert first_cells("Settings") == set(TrainConfig.model_fields)
+    assert first_cells("Objectives") == set(objectives.names())
+    changed = {field for name in ("paper", "released") for field in PRESETS[name]} - {"objectives"}
+    assert changed <= first_cells("Presets") <= {*TrainConfig.model_fields, "negatives"}
+    for name in objectives.names():
+        (row,) = re.findall(rf"^\| `{name}`.*$", training, re.MULTILINE)
+        own = set(type(objectives.parse_settings(name, {})).model_fields) - {"weight"}
+        assert own <= set(re.findall(r"`(\w+)`", row)), name

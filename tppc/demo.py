@@ -123,8 +123,8 @@ FINE_TUNING = {"epochs": 4, "lr": 5e-4, "batch_size": 32}
 
 def retrieve(encoders: Mapping[Role, str], corpus: str, seed: int) -> list[Result]:
     """Retrieval on a corpus's test split."""
+    from tppc.evaluation.pairs import load_pairs
     from tppc.evaluation.protocol import evaluate
-    from tppc.evaluation.tasks.retrieval import load_pairs
 
     return _of_seed(evaluate("retrieval", encoders, load_pairs(Corpus(corpus), "test")), seed)
 

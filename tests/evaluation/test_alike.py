@@ -12,8 +12,8 @@ import pytest
 from tppc.encoders.load import SETTINGS, Encoder, load_encoder, save_encoder
 from tppc.errors import UsageError
 from tppc.evaluation.alike import describe, differently_read, load_alike
+from tppc.evaluation.pairs import Pairs
 from tppc.evaluation.protocol import evaluate
-from tppc.evaluation.tasks.retrieval import Pairs
 
 
 @pytest.fixture(scope="module")

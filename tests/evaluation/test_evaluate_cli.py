@@ -76,13 +76,32 @@ def test_labelled_tasks_and_table(task: str, encoder_folder: str, tmp_path: Path
     assert again == stdout
 
 
+def test_scores_of_stored_predictions_draw_the_same_table(encoder_folder: str, tmp_path: Path) -> None:
+    file, out = tmp_path / "data", tmp_path / "results.jsonl"
+    file.write_text("Anna\tB-PER\nlives\tO\n\n" * 4)
+    arguments = ["--train", str(file), "--test", f"hi={file}", "--seeds", "2", "--epochs", "1", "--out", str(out)]
+    two = ["--encoder", encoder_folder, "--encoder", encoder_folder, "--baseline", encoder_folder]
+    stdout, _ = run("ner", *arguments, *two, "--json")
+    [row] = json.loads(stdout)
+    assert (row["trained"]["runs"], row["trained"]["seeds"], row["test"]["runs"]) == (2, 2, 2)
+    again, _ = run("score", str(tmp_path / "results.predictions"), "--out", str(tmp_path / "again.jsonl"), "--json")
+    assert json.loads(again) == [row]
+    assert set(read_results([tmp_path / "again.jsonl"])) == set(read_results([out]))
+    drawn, _ = run("table", str(out), "--layout", "paper", "--format", "latex")
+    assert drawn.startswith("% needs")
+    with pytest.raises(UsageError, match="--layout must be long or paper"):
+        run("table", str(out), "--layout", "wide")
+    with pytest.raises(UsageError, match="for an oracle give --oracle"):
+        run("ner", *arguments, *two, "--selection", "oracle")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["ner", "--data", "x"], "no encoder to evaluate"),
         (["ner", "--data", "x", "--encoder", "e", "--columns", "1"], "write two numbers"),
-        (["ner", "--data", "x", "--encoder", "e", "--format", "xml"], "must be text, md, csv or json"),
-        (["sentiment", "--data", "x", "--encoder", "e", "--neutral", "half"], "--neutral must be keep or drop"),
+        (["ner", "--data", "x", "--encoder", "e", "--format", "xml"], "must be text, md, csv, json or latex"),
+        (["sentiment", "--data", "x", "--encoder", "e", "--neutral", "half"], "--neutral must be keep, drop or both"),
         (["pos", "--encoder", "e"], "say what to train on"),
         (["pos", "--data", "x", "--encoder", "e", "--lr", "0"], "--lr must be above 0"),
         (["pos", "--data", "x", "--encoder", "e", "--lr", "nan"], "--lr must be above 0"),
@@ -127,7 +146,18 @@ def test_hidden_characters_of_labels_are_written_out_on_stderr(encoder_folder: s
 
 
 def test_every_command_has_help_with_an_example() -> None:
-    for command in ("retrieval", "ner", "pos", "sentiment", "table"):
+    for command in (
+        "retrieval",
+        "ner",
+        "pos",
+        "sentiment",
+        "classification",
+        "probe",
+        "engagement",
+        "table",
+        "score",
+        "grid",
+    ):
         assert f"Example: tppc evaluate {command}" in " ".join(run(command, "--help")[0].split())
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tppc.encoders.load import Encoder
-from tppc.errors import TppcError
-from tppc.evaluation.finetune import FineTuning, fine_tune, predict, prepare_texts, prepare_tokens
+from tppc.errors import TppcError, UsageError
+from tppc.evaluation.finetune import FineTuning, _batches, answer, fine_tune, predict, prepare_texts, prepare_tokens
 from tppc.evaluation.subwords import token_windows
 
 SENTENCES = [["Anna", "likes", "Paris"], ["Paris", "likes", "Anna"], ["Anna", "lives", "in", "Paris"], ["Paris"]] * 6
@@ -139,3 +141,90 @@ def test_divergence_is_said(tiny: Encoder) -> None:
     broken = replace(tiny, model=model)
     with pytest.raises(TppcError, match="diverged at step 1 of"):
         fine_tune(broken, prepare_tokens(tiny, SENTENCES), TAGS, quick(6), seed=0)
+
+
+@pytest.mark.parametrize("layers", ["last", "self-weighted", "fully-weighted"])
+@pytest.mark.parametrize(("head", "freeze"), [("linear", True), ("crf", False), ("bilstm-crf", True)])
+def test_every_head_learns_on_every_sum_of_layers(tiny: Encoder, head: Any, freeze: bool, layers: Any) -> None:
+    inputs = prepare_tokens(tiny, SENTENCES)
+    config = FineTuning(epochs=12, lr=1e-2, batch_size=8, head=head, layers=layers, freeze=freeze)
+    tuned = fine_tune(tiny, inputs, TAGS, config, seed=0)
+    assert predict(tuned, inputs) == TAGS
+    on = "" if layers == "last" else f" on {layers} layers"
+    assert f"{'frozen' if freeze else 'whole'} encoder; {head} head{on}; AdamW" in config.describe()
+
+
+@pytest.mark.parametrize("text_head", ["cls", "both"])
+def test_a_text_head_reads_what_it_is_told(tiny: Encoder, text_head: Any) -> None:
+    texts = ["good film", "bad film", "very good", "very bad", "a good film", "a bad film"] * 6
+    labels = [["positive" if "good" in t else "negative"] for t in texts]
+    inputs = prepare_texts(tiny, texts)
+    config = FineTuning(epochs=15, lr=5e-3, batch_size=8, text_head=text_head)
+    tuned = fine_tune(tiny, inputs, labels, config, seed=0)
+    assert predict(tuned, inputs) == labels
+    width = next(p for p in tuned.head.parameters() if p.ndim == 2).shape[1]
+    assert width == (64 if text_head == "both" else 32)
+    assert text_head.replace("both", "cls and mean") in config.describe()
+
+
+def test_answers_have_probabilities_and_texts_several_labels(tiny: Encoder) -> None:
+    texts, labels = ["good film", "bad film", "in Paris"] * 6, [["pos"], ["neg"], ["place"]] * 6
+    inputs = prepare_texts(tiny, texts)
+    tuned = fine_tune(tiny, inputs, labels, quick(15), seed=0)
+    found = answer(tuned, inputs, best=5)
+    assert [one[0] for one in found.labels] == [one[0] for one in labels]
+    assert all(sorted(one) == ["neg", "place", "pos"] for one in found.labels)
+    for shares in found.probabilities:
+        assert shares == sorted(shares, reverse=True)
+        assert sum(shares) == pytest.approx(1, abs=1e-5)
+    assert predict(tuned, inputs, best=2) == [one[:2] for one in found.labels]
+    token = answer(
+        fine_tune(tiny, prepare_tokens(tiny, SENTENCES), TAGS, quick(6), seed=0), prepare_tokens(tiny, SENTENCES)
+    )
+    assert token.labels == TAGS
+    assert all(0.5 < share <= 1 for one in token.probabilities for share in one)
+
+
+def test_bf16_learns_too(tiny: Encoder) -> None:
+    inputs = prepare_tokens(tiny, SENTENCES)
+    assert (
+        predict(fine_tune(tiny, inputs, TAGS, FineTuning(epochs=6, lr=5e-3, batch_size=8, precision="bf16"), 0), inputs)
+        == TAGS
+    )
+
+
+def test_a_head_of_the_other_kind_of_task_is_refused(tiny: Encoder) -> None:
+    texts, tokens = prepare_texts(tiny, ["good"]), prepare_tokens(tiny, [["good"]])
+    for config in (FineTuning(head="crf"), FineTuning(layers="self-weighted")):
+        with pytest.raises(UsageError, match=r"sentiment labels whole texts.*leave --head and --layers out"):
+            fine_tune(tiny, texts, [["x"]], config, 0, task="sentiment")
+    with pytest.raises(UsageError, match="ner labels tokens; leave --text-head out"):
+        fine_tune(tiny, tokens, [["x"]], FineTuning(text_head="both"), 0, task="ner")
+
+
+def test_a_head_may_learn_faster_than_the_encoder(tiny: Encoder) -> None:
+    inputs = prepare_tokens(tiny, SENTENCES)
+    config = FineTuning(epochs=6, lr=1e-9, head_lr=2e-2, batch_size=8, warmup=0)
+    tuned = fine_tune(tiny, inputs, TAGS, config, seed=0)
+    start = tiny.model.state_dict()
+    assert all(torch.allclose(value, start[name], atol=1e-6) for name, value in tuned.model.state_dict().items())
+    assert predict(tuned, inputs) == TAGS
+    assert "lr=1e-09 (head 0.02) epochs" in config.describe()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 9), max_size=60), st.integers(1, 7), st.sampled_from([1, 50]), st.integers(0, 9))
+def test_an_epoch_holds_every_item_once(lengths: list[int], size: int, together: int, seed: int) -> None:
+    batches = list(_batches(lengths, size, together, np.random.default_rng(seed)))
+    assert sorted(i for batch in batches for i in batch) == [i for i, length in enumerate(lengths) if length]
+    assert [len(batch) for batch in batches if len(batch) != size] in ([], [sum(map(bool, lengths)) % size])
+
+
+def test_batches_mix_lengths_unless_they_are_padded() -> None:
+    lengths = list(range(1, 101))
+    spread = {
+        together: max(max(batch) - min(batch) for batch in _batches(lengths, 10, together, np.random.default_rng(0)))
+        for together in (1, 50)
+    }
+    assert spread[50] == 9
+    assert spread[1] > 50

@@ -181,6 +181,25 @@ def test_labelled_splits_do_not_overlap() -> None:
         assert len(found) == len(set(found))
 
 
+def test_topics_are_balanced_and_users_like_two_of_them() -> None:
+    folder = sample_root() / "tasks"
+    topic_of: dict[str, str] = {}
+    for split in SPLITS:
+        rows = [line.split("\t") for line in (folder / "classification" / f"{split}.tsv").read_text().splitlines()]
+        assert len(set(Counter(topic for _, topic in rows).values())) == 1
+        assert not topic_of.keys() & {text for text, _ in rows}
+        topic_of.update((text, topic) for text, topic in rows)
+    engaged = {
+        split: [line.split("\t") for line in (folder / "engagement" / f"en.{split}.tsv").read_text().splitlines()]
+        for split in ("train", "test")
+    }
+    assert {split: Counter(Counter(user for user, _ in rows).values()) for split, rows in engaged.items()} == {
+        "train": {20: 40}, "test": {5: 40}
+    }  # fmt: skip
+    assert not {tuple(row) for row in engaged["train"]} & {tuple(row) for row in engaged["test"]}
+    assert not topic_of.keys() & {text for rows in engaged.values() for _, text in rows}
+
+
 @pytest.mark.parametrize("split", SPLITS)
 def test_ner_tags_are_valid_iob2(split: str) -> None:
     types: Counter[str] = Counter()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import tasks
 import tatoeba
+import topics
 import wikidata
 import wikimatrix
 from grammar import Grammar
@@ -29,6 +30,8 @@ def make(out: Path, truth: Path) -> None:
     for lang in ("hi", "ja", "ar"):
         wikimatrix.build(sampler, lang, out, truth)
     wikidata.build(lexicon, out)
+    sampler.decks.clear()
+    topics.build(sampler, out)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tppc.cli import build, cache, corpora, demo, evaluate, manifests, rebuild, report, train
+from tppc.cli import average, build, cache, corpora, demo, doctor, evaluate, manifests, rebuild, report, train
 from tppc.errors import TppcError
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _group in (build, rebuild, corpora, manifests, train, evaluate, report, demo, cache):
+for _group in (build, rebuild, corpora, manifests, train, average, evaluate, report, demo, cache, doctor):
     _group.register(app)
 
 _INTERRUPTED = 130

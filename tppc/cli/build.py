@@ -173,8 +173,8 @@ def _command(source: str, flags: dict[str, Any]) -> Callable[..., None]:
         from tppc.builders.select.named import kept_out
         from tppc.builders.sources import source_named
         from tppc.cli.corpora import print_funnels
+        from tppc.corpora.addresses import scheme
         from tppc.corpora.languages import parse_pair
-        from tppc.manifests.addresses import scheme
 
         all_pairs = own.pop("all_pairs", None)
         if all_pairs and pair:

@@ -35,7 +35,7 @@ def list_(as_json: Json = False) -> None:
     import time
 
     from tppc.builders.cache import entries
-    from tppc.builders.polite import cache_folder
+    from tppc.corpora.files import cache_folder
 
     found, now = entries(), time.time()
     if as_json:

@@ -78,7 +78,7 @@ def verify(
     from functools import partial
 
     from tppc.builders.progress import progress
-    from tppc.manifests.addresses import public_address
+    from tppc.corpora.addresses import public_address
     from tppc.manifests.verify import Depth, inspect
 
     if quick and deep:

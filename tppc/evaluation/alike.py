@@ -28,8 +28,11 @@ def load_alike(
     pooling: str | None = None,
     prefix: str | None = None,
     device: str | None = None,
+    layer: int | None = None,
 ) -> dict[RoleName, Encoder]:
     """Load encoders by role and read them alike, see `read_alike`. Encoders that are loaded already are taken as such.
+
+    With `layer`, all of them are read at that layer's output (`tppc.encoders.load.at_layer`).
 
     Raises `UsageError` for a pooling that one of them does not have, `TppcError` for one that cannot be loaded.
     """
@@ -37,7 +40,8 @@ def load_alike(
         role: load.load_encoder(one, pooling=pooling, prefix=prefix, device=device) if isinstance(one, str) else one
         for role, one in given.items()
     }
-    return read_alike(given, loaded, pooling=pooling, prefix=prefix)
+    alike = read_alike(given, loaded, pooling=pooling, prefix=prefix)
+    return alike if layer is None else {role: load.at_layer(one, layer) for role, one in alike.items()}
 
 
 def read_alike(
@@ -81,6 +85,8 @@ def describe(encoders: Mapping[RoleName, Encoder]) -> str:
     parts = [_setting("pooling", {role: one.pooling for role, one in encoders.items()})]
     if any(one.prefix for one in encoders.values()):
         parts.append(_setting("prefix", {role: repr(one.prefix) for role, one in encoders.items()}))
+    if any(one.layer is not None for one in encoders.values()):
+        parts.append(_setting("layer", {role: str(one.layer) for role, one in encoders.items()}))
     parts.append(_setting("max_length", {role: str(one.max_length) for role, one in encoders.items()}))
     return "; ".join(parts)
 

@@ -22,9 +22,15 @@ class Result(BaseModel):
         value: a fraction from 0 to 1.
         n: how many things were scored: tokens (ner, pos), texts (sentiment), pairs (retrieval).
         seed: of the fine-tuning; null where nothing is random.
+        run: which of several pretraining runs of one kind, from 0; run i of the trained encoders pairs with run i of
+            the controls. An encoder that was not trained has one run.
         encoder: name or folder of the encoder, or of the trivial baseline.
         role: the untouched encoder, the trained one, a control (the same steps on shuffled pairs), or a trivial
             baseline.
+        start: the untouched encoder that it started from; itself for a baseline; null where nobody said. Encoders with
+            different starts are not compared.
+        recipe: what the encoder was trained on and how; the same for a control and the trained encoder that it belongs
+            to; null where nobody said.
         protocol: how it was trained and what selected the checkpoint.
         dataset: name of the data; ends in `:dev` for the source language's development data.
         dataset_digest: SHA-256 of the training, development and test items as they were read.
@@ -39,15 +45,18 @@ class Result(BaseModel):
     value: float = Field(ge=0, le=1)
     n: int = Field(ge=1)
     seed: int | None
+    run: int = Field(default=0, ge=0)
     encoder: str
     role: Role
+    start: str | None = None
+    recipe: str | None = None
     protocol: str
     dataset: str
     dataset_digest: str
     source_language: str | None
 
 
-def append_results(path: Path, results: Iterable[Result]) -> None:
+def append_results(path: Path, results: Iterable[BaseModel]) -> None:
     """Append results to a JSON-lines file, in one write; the file and its folder are made where they are not there.
 
     Raises `TppcError` where the file cannot be written, or ends in a torn line that appending would corrupt.

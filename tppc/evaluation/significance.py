@@ -1,16 +1,18 @@
-"""Is a difference more than chance? Two paired answers, for two kinds of chance.
+"""Is a difference more than chance? Paired answers from numbers alone, for two kinds of chance.
 
 `paired_by_seed` asks about the seeds: would other fine-tuning seeds show the gain? It says nothing about other test
 sentences. `paired_bootstrap` asks about the test items: would another test set of this kind show it? It says nothing
-about other seeds. Neither corrects for looking at many cells of a table.
+about other seeds. `resampling`, which needs predictions, asks about both. None of them corrects for looking at many
+cells of a table: `resampling.holm` does.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
+from typing import Literal
 
 import numpy as np
 
@@ -19,7 +21,8 @@ import numpy as np
 class Paired:
     """Mean of n paired differences, its standard error (None for one pair), a two-sided p-value where there is one.
 
-    `before` and `after` are the means over the same n seeds, so that `difference` is the one minus the other.
+    `before` and `after` are the means over the same n seeds, so that `difference` is the one minus the other. With
+    several pretraining runs `unit` is `run`, and n counts runs, each with the mean over its seeds.
     """
 
     n: int
@@ -28,6 +31,34 @@ class Paired:
     p_value: float | None
     before: float
     after: float
+    unit: Literal["seed", "run"] = "seed"
+
+
+def paired(
+    before: Mapping[tuple[int, int | None], float], after: Mapping[tuple[int, int | None], float]
+) -> Paired | None:
+    """`after` minus `before` over the runs and seeds that both have, keyed by (run, seed); None where they share none.
+
+    Seeds of one run share their pretraining, so with several runs their means are what is paired: `paired_by_seed` over
+    runs. An encoder with run 0 alone is paired with every run of the other.
+    """
+    sides = [{run for run, _ in side} for side in (before, after)]
+    alone = [side == {0} for side in sides]
+    runs = sides[1] if alone[0] else sides[0] if alone[1] else sides[0] & sides[1]
+    means: list[dict[int, float]] = [{}, {}]
+    for run in sorted(runs):
+        own = [
+            {(-1 if seed is None else seed): v for (r, seed), v in side.items() if r == (0 if only else run)}
+            for side, only in zip((before, after), alone, strict=True)
+        ]
+        shared = sorted(own[0].keys() & own[1].keys())
+        if len(runs) == 1:
+            return paired_by_seed(*own)
+        if shared:
+            for side, values in zip(means, own, strict=True):
+                side[run] = fmean(values[seed] for seed in shared)
+    found = paired_by_seed(*means)
+    return found and replace(found, unit="run")
 
 
 def paired_by_seed(before: Mapping[int, float], after: Mapping[int, float]) -> Paired | None:

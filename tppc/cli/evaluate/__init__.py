@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tppc.cli.evaluate import labelled, retrieval, table
+from tppc.cli.evaluate import bitext, diagnose, engagement, grid, labelled, probe, retrieval, score, table
 
 app = typer.Typer(
     name="evaluate",
@@ -12,7 +12,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-for _command in (retrieval, labelled, table):
+for _command in (retrieval, bitext, diagnose, labelled, probe, engagement, grid, table, score):
     _command.register(app)
 
 

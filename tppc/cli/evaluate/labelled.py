@@ -1,42 +1,59 @@
-"""`tppc evaluate ner`, `pos`, `sentiment`: the tasks that are fine-tuned."""
+"""`tppc evaluate ner`, `pos`, `sentiment`, `classification`: the tasks that are fine-tuned."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
+from tppc.cli.evaluate.heads import (
+    HeadOption,
+    HeadRateOption,
+    LayersOption,
+    PrecisionOption,
+    TextHeadOption,
+    head_settings,
+)
 from tppc.cli.evaluate.options import (
     AllOption,
-    BaselineOption,
+    AverageOption,
+    BaselinesOption,
     BatchOption,
-    ColumnsOption,
-    ControlOption,
+    ControlsOption,
     DataOption,
     DeviceOption,
     DevOption,
-    EncoderOption,
+    EncodersOption,
     EpochsOption,
     FormatOption,
     FreezeOption,
     JsonOption,
     LabelsOption,
     NeutralOption,
+    OracleOption,
     OutOption,
     PoolingOption,
+    PredictionsOption,
     PrefixOption,
     RateOption,
     SeedsOption,
+    SelectionOption,
     TestOption,
     TrainOption,
     format,
     keep,
-    roles_of,
+    predictions_beside,
+    runs_of,
     say,
+    selection_of,
     show,
 )
+from tppc.cli.evaluate.reading import ColumnsOption, ReaderOption, UnitOption, columns_of, unit_of
 from tppc.errors import UsageError
+
+if TYPE_CHECKING:
+    from tppc.evaluation.results import Result
 
 # Help of the tasks that are fine-tuned. They share their options; reading refuses one that a task has no use for.
 _LABELLED = {
@@ -48,57 +65,90 @@ Own files: tppc evaluate ner --train wnut17train.conll --test ar=anercorp.txt --
     "pos": """Parts of speech from CoNLL-U: train on English, test on other languages; accuracy over words.
 
 Example: tppc evaluate pos --train en_gum-ud-train.conllu --test hi=hi_pud-ud-test.conllu --encoder E""",
-    "sentiment": """Sentiment of texts: train on English, test on other languages; macro-F1 and accuracy.
+    "sentiment": """Sentiment of texts: train on English, test on other languages; macro-F1, average recall, accuracy.
 
-Example: tppc evaluate sentiment --train english.train_text.txt --test hi=hindi.val_text.txt --encoder E""",
+Example: tppc evaluate sentiment --train english.train_text.txt --test hi=hindi.val_text.txt --encoder E
+
+Tables keep neutral texts or drop them: --neutral both does both in turn.""",
+    "classification": """Classes of texts (topics, hashtags, emoji): train on English, test on other languages.
+
+Example: tppc evaluate classification --train hashtags.en.jsonl --test hi=hashtags.hi.jsonl --encoder E
+
+Macro-F1 over the classes, accuracy, average recall, the right class among the five likeliest.""",
 }
 
 
 def _labelled(name: str) -> Callable[..., None]:
     def command(
         *,
-        encoder: EncoderOption = None,
-        baseline: BaselineOption = None,
-        control: ControlOption = None,
+        encoder: EncodersOption = None,
+        baseline: BaselinesOption = None,
+        control: ControlsOption = None,
         data: DataOption = None,
         train: TrainOption = None,
         dev: DevOption = None,
         test: TestOption = None,
         labels: LabelsOption = None,
         columns: ColumnsOption = None,
+        reader: ReaderOption = None,
+        unit: UnitOption = "words",
         neutral: NeutralOption = "keep",
         seeds: SeedsOption = 5,
         epochs: EpochsOption = 3,
         lr: RateOption = 5e-5,
         batch_size: BatchOption = 32,
         freeze: FreezeOption = False,
+        head: HeadOption = "linear",
+        head_lr: HeadRateOption = None,
+        layers: LayersOption = "last",
+        text_head: TextHeadOption = "pooling",
+        precision: PrecisionOption = "fp32",
+        selection: SelectionOption = "last",
+        average: AverageOption = 3,
+        oracle: OracleOption = None,
         pooling: PoolingOption = None,
         prefix: PrefixOption = None,
         device: DeviceOption = None,
         out: OutOption = None,
+        predictions: PredictionsOption = None,
         format_: FormatOption = "text",
         json_: JsonOption = False,
         all_metrics: AllOption = False,
     ) -> None:
-        roles = roles_of(encoder, baseline, control)
+        roles = runs_of(encoder, baseline, control)
         how = format(format_, json_)
-        _refuse_unused(name, labels=labels, columns=columns, neutral=neutral)
+        _refuse_unused(name, unit=unit, neutral=neutral)
         if not 0 < lr < float("inf"):
             raise UsageError(f"--lr must be above 0 and finite (it is {lr}); pretrained encoders want about 5e-5")
+        heads = head_settings(head_lr, head=head, layers=layers, text_head=text_head, precision=precision)
         from tppc.evaluation.data import load_task_data
         from tppc.evaluation.finetune import FineTuning
         from tppc.evaluation.protocol import evaluate
+        from tppc.evaluation.readers.options import ReadOptions
         from tppc.evaluation.tasks import task_named
-        from tppc.evaluation.tasks.task import ReadOptions
 
-        options = ReadOptions(labels=labels, columns=_columns(columns), neutral=cast("Any", neutral))
-        loaded = load_task_data(task_named(name), data=data, train=train, dev=dev, tests=test or [], options=options)
+        def options(neutral: str) -> ReadOptions:
+            return ReadOptions(
+                labels=labels,
+                columns=columns_of(columns),
+                neutral=cast("Any", neutral),
+                reader=reader,
+                unit=unit_of(unit),
+            )
+
+        chosen = selection_of(selection, average, oracle)
+        files: dict[str, Any] = {"data": data, "train": train, "dev": dev, "tests": test or [], "oracle": oracle or []}
+        loaded = [load_task_data(task_named(name), **files, options=options(one)) for one in both_or(neutral)]
         keep(out, [])
-        config = FineTuning(epochs=epochs, lr=lr, batch_size=batch_size, freeze=freeze)
-        override = {"pooling": pooling, "prefix": prefix, "device": device}
-        results = evaluate(name, roles, loaded, range(seeds), config, **override, say=say)
-        keep(out, results)
-        show(results, how, all_metrics)
+        config = FineTuning(epochs=epochs, lr=lr, batch_size=batch_size, freeze=freeze, **heads)
+        override: dict[str, Any] = {"pooling": pooling, "prefix": prefix, "device": device, "selection": chosen}
+        place = predictions_beside(out, predictions)
+        results: list[Result] = []
+        for one in loaded:
+            found = evaluate(name, roles, one, range(seeds), config, **override, predictions=place, say=say)
+            keep(out, found)
+            results += found
+        show(results, how, all_metrics, places=[place] if place else [])
 
     return command
 
@@ -109,25 +159,16 @@ def register(app: typer.Typer) -> None:
         app.command(name, help=text)(_labelled(name))
 
 
-def _refuse_unused(task: str, *, labels: str | None, columns: str | None, neutral: str) -> None:
+def both_or(neutral: str) -> tuple[str, ...]:
+    """What `--neutral` asks for, one after the other."""
+    return ("keep", "drop") if neutral == "both" else (neutral,)
+
+
+def _refuse_unused(task: str, *, unit: str, neutral: str) -> None:
     """Refuse an option that a task has no use for: it would be silently ignored."""
-    if neutral not in ("keep", "drop"):
-        raise UsageError(f"--neutral must be keep or drop, not {neutral!r}")
-    if labels is not None and task == "pos":
-        raise UsageError("--labels is for ner and sentiment: UPOS tags are the same everywhere")
-    if columns is not None and task != "ner":
-        raise UsageError("--columns is for ner: the other formats say where their labels are")
-    if neutral != "keep" and task != "sentiment":
-        raise UsageError("--neutral is for sentiment")
-
-
-def _columns(given: str | None) -> tuple[int, int] | None:
-    if given is None:
-        return None
-    try:
-        token, tag = (int(part) for part in given.split(","))
-    except ValueError:
-        raise UsageError(f"--columns {given!r}: write two numbers, as in --columns 1,2") from None
-    if token < 0 or tag < 0 or token == tag:
-        raise UsageError(f"--columns {given!r}: two different columns are wanted, counted from 0")
-    return token, tag
+    if neutral not in ("keep", "drop", "both"):
+        raise UsageError(f"--neutral must be keep, drop or both, not {neutral!r}")
+    if unit != "words" and task != "ner":
+        raise UsageError("--unit is for ner")
+    if neutral != "keep" and task in ("ner", "pos"):
+        raise UsageError("--neutral is for the classification of texts")

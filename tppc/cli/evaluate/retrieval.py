@@ -1,76 +1,100 @@
-"""`tppc evaluate retrieval`."""
+"""`tppc evaluate retrieval` and `tppc evaluate similarity`: tasks over pairs of texts that train nothing."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from tppc.cli.evaluate.options import (
     AllOption,
-    BaselineOption,
-    ControlOption,
+    BaselinesOption,
+    ControlsOption,
     DeviceOption,
-    EncoderOption,
+    EncodersOption,
     FormatOption,
     JsonOption,
     OutOption,
     PoolingOption,
+    PredictionsOption,
     PrefixOption,
     format,
     keep,
-    roles_of,
+    predictions_beside,
+    runs_of,
     say,
     show,
 )
+from tppc.cli.evaluate.pair_options import (
+    CorpusOption,
+    LayerOption,
+    LimitOption,
+    PairOption,
+    PairsOption,
+    SplitOption,
+    SrcOption,
+    TgtOption,
+    pairs_of,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tppc.evaluation.results import Result
+
+_HELP = {
+    "retrieval": """Find translations among many texts, both ways: P@1 and mean reciprocal rank.
+
+Example: tppc evaluate retrieval --corpus corpora/tatoeba/en-hi --encoder runs/x/encoder --out results.jsonl
+
+Own files: tppc evaluate retrieval --src test.en --tgt test.hi --pair en-hi --encoder E --pooling mean --layer 7""",
+    "similarity": """Tell translations from other pairs by cosine: AUC, beside a baseline that only knows the languages.
+
+Example: tppc evaluate similarity --corpus corpora/tatoeba/en-hi --encoder runs/x/encoder --baseline B""",
+}
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command()(retrieval)
+    """Add the commands to `app`."""
+    for name, text in _HELP.items():
+        app.command(name, help=text)(_over_pairs(name))
 
 
-def retrieval(
-    *,
-    corpus: Annotated[list[Path], typer.Option(help="Corpus folder; may be given several times.")],
-    encoder: EncoderOption = None,
-    baseline: BaselineOption = None,
-    control: ControlOption = None,
-    split: Annotated[str, typer.Option(help="Split whose pairs are searched.")] = "test",
-    limit: Annotated[int | None, typer.Option(help="Search the first N pairs only.")] = None,
-    pooling: PoolingOption = None,
-    prefix: PrefixOption = None,
-    device: DeviceOption = None,
-    out: OutOption = None,
-    format_: FormatOption = "text",
-    json_: JsonOption = False,
-    all_metrics: AllOption = False,
-) -> None:
-    """Find translations among a corpus's held-out pairs, both ways: P@1 and mean reciprocal rank.
+def _over_pairs(task: str) -> Callable[..., None]:
+    def command(
+        *,
+        corpus: CorpusOption = None,
+        split: SplitOption = "test",
+        pairs: PairsOption = None,
+        src: SrcOption = None,
+        tgt: TgtOption = None,
+        pair: PairOption = None,
+        limit: LimitOption = None,
+        encoder: EncodersOption = None,
+        baseline: BaselinesOption = None,
+        control: ControlsOption = None,
+        pooling: PoolingOption = None,
+        layer: LayerOption = None,
+        prefix: PrefixOption = None,
+        device: DeviceOption = None,
+        out: OutOption = None,
+        predictions: PredictionsOption = None,
+        format_: FormatOption = "text",
+        json_: JsonOption = False,
+        all_metrics: AllOption = False,
+    ) -> None:
+        roles = runs_of(encoder, baseline, control)
+        how = format(format_, json_)
+        from tppc.evaluation.protocol import evaluate
 
-    Example: tppc evaluate retrieval --corpus corpora/tatoeba/en-hi --encoder runs/x/encoder --out results.jsonl
-    """
-    roles = roles_of(encoder, baseline, control)
-    how = format(format_, json_)
-    from tppc.corpora.corpus import Corpus
-    from tppc.evaluation.overlap import overlap_notes
-    from tppc.evaluation.protocol import evaluate
-    from tppc.evaluation.tasks.retrieval import load_pairs
+        results: list[Result] = []
+        keep(out, results)
+        place = predictions_beside(out, predictions)
+        override: dict[str, Any] = {"pooling": pooling, "prefix": prefix, "device": device, "layer": layer}
+        for one in pairs_of(corpus, pairs, src, tgt, pair=pair, split=split, limit=limit):
+            found = evaluate(task, roles, one, **override, predictions=place, say=say)
+            keep(out, found)
+            results += found
+        show(results, how, all_metrics, places=[place] if place else [])
 
-    results: list[Result] = []
-    keep(out, results)
-    corpora = [Corpus(folder) for folder in corpus]
-    pairs = [load_pairs(one, split, limit) for one in corpora]
-    for one in corpora:
-        for name in dict.fromkeys(roles.values()):
-            for note in overlap_notes(name, one, split):
-                say(note)
-    for found_pairs in pairs:
-        found = evaluate("retrieval", roles, found_pairs, pooling=pooling, prefix=prefix, device=device, say=say)
-        keep(out, found)
-        results += found
-    show(results, how, all_metrics)
+    return command

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from tppc.cli.evaluate.options import AllOption, FormatOption, JsonOption, format, show
+from tppc.cli.evaluate.options import (
+    AllOption,
+    FormatOption,
+    JsonOption,
+    LayoutOption,
+    format,
+    predictions_beside,
+    show,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -17,15 +25,24 @@ def register(app: typer.Typer) -> None:
 
 def table(
     paths: Annotated[list[Path], typer.Argument(help="Files of results.")],
+    predictions: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folders of predictions, to test by sentences and seeds; those beside the results without."),
+    ] = None,
     format_: FormatOption = "text",
     json_: JsonOption = False,
+    layout: LayoutOption = "long",
     all_metrics: AllOption = False,
 ) -> None:
-    """Draw a table of results: means and deviations over seeds, gains, p-values of paired t-tests over seeds.
+    """Draw a table of results: means and deviations over seeds and runs, gains, p-values with Holm's correction.
 
-    Example: tppc evaluate table results.jsonl --format md
+    Example: tppc evaluate table results.jsonl --layout paper --format latex
+
+    With predictions, p-values are of a paired bootstrap over sentences and seeds, else of t-tests over seeds.
     """
     how = format(format_, json_)
     from tppc.evaluation.results import read_results
 
-    show(read_results(paths), how, all_metrics)
+    found = read_results(paths)
+    beside = [place for path in paths if (place := predictions_beside(path, None)) and place.is_dir()]
+    show(found, how, all_metrics, layout, predictions or beside)

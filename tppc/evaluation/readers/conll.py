@@ -1,7 +1,8 @@
 """CoNLL columns: a token a line, its entity tag in some column, a blank line after a sentence.
 
-Read into IOB2 from IOB1, IOB2 (also called BIO) and flat tags without any prefix (SSEA's `PERSON PERSON O`). Comments,
-`-DOCSTART-` lines, PAN-X's language prefix (`en:token`) and columns parted by tabs or by spaces are understood.
+Read into IOB2 from every scheme of `schemes` and from flat tags without any prefix (SSEA's `PERSON PERSON O`).
+Comments, `-DOCSTART-` lines, PAN-X's language prefix (`en:token`) and columns parted by tabs or by spaces are
+understood.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from pathlib import Path
 from tppc.errors import TppcError, UsageError
 from tppc.evaluation.readers.forms import Reading, TaggedSentence
 from tppc.evaluation.readers.lines import malformed, numbered_lines
+from tppc.evaluation.readers.options import Column
+from tppc.evaluation.readers.schemes import TAG, RawSentence, read_entities
 
-_TAG = re.compile(r"O|[BI]-\S+")
 _SPACES = re.compile(r"[ \t]+")  # not \s: a no-break space or U+0085 can be a token of a tweet
+_COMMENT = re.compile(r"#+(\s|$|\S*\s*=|begin document|end document)")
 _PANX = re.compile(r"([a-z]{2,3}(?:-[a-z]+)*):(.+)", re.DOTALL)
 
 
@@ -26,28 +29,44 @@ class _Row:
     columns: list[str]
 
 
+def _parted(line: str, tabs: bool) -> list[str]:
+    return line.split("\t") if tabs else _SPACES.split(line.rstrip(" "))
+
+
 def _blocks(path: Path) -> list[list[_Row]]:
     """The file's sentences as rows of columns, comments left out.
 
-    `#` opens a comment where the line has not the columns of a token line: tweets hold `#tag<TAB>O`, a token.
+    `#` opens a comment where the line has not the columns of a token line: tweets hold `#tag<TAB>O`, a token. In a
+    file of tabs a comment has none; in one of spaces it has another width than the tokens, or no tag at its end. But
+    `#tag` alone is a token without its tag, and a fault, since nothing must be lost.
     """
+    lines = [(number, line) for number, line in numbered_lines(path)]
+    plain = [line for _, line in lines if line.strip(" \t") and not line.startswith("#")]
+    known = plain or [line for _, line in lines]
+    tabs = "\t" in (known[0] if plain else "".join(known))
+    width = len(_parted(plain[0], tabs)) if plain else 2
+    tags = set() if tabs else {_parted(line, tabs)[-1] for line in plain}
+
+    def is_comment(line: str) -> bool:
+        if not line.startswith("#"):
+            return False
+        columns = _parted(line, tabs)
+        if tabs and "\t" in line:
+            return False
+        if not tabs and len(columns) == width and (columns[-1] in tags or TAG.fullmatch(columns[-1])):
+            return False
+        return bool(_COMMENT.match(line))
+
     blocks: list[list[_Row]] = [[]]
-    tabs: bool | None = None
-    for number, line in numbered_lines(path):
+    for number, line in lines:
         if not line.strip(" \t"):
             blocks.append([])
             continue
-        if tabs is None:
-            if line.startswith("#") and not _TAG.fullmatch(_SPACES.split(line)[-1]):
-                continue
-            tabs = "\t" in line
-        if line.startswith("#"):
-            if tabs and "\t" not in line:
-                continue
-            if not tabs and not (len(_SPACES.split(line)) == 2 and _TAG.fullmatch(_SPACES.split(line)[-1])):
-                continue
-        columns = line.split("\t") if tabs else _SPACES.split(line.rstrip(" "))
+        if is_comment(line):
+            continue
+        columns = _parted(line, tabs)
         if columns[0] == "-DOCSTART-":
+            blocks.append([])
             continue
         if len(columns) < 2:
             parted = "tabs" if tabs else "spaces"
@@ -69,7 +88,7 @@ def _find_columns(path: Path, blocks: Sequence[Sequence[_Row]]) -> tuple[int, in
     rows = [row for block in blocks[:200] for row in block]
     width = min(len(row.columns) for row in rows)
     # From the right: the last column is the tag in most files, and rows may differ in width before it.
-    tagged = [c for c in range(-1, -width, -1) if all(_TAG.fullmatch(row.columns[c]) for row in rows)]
+    tagged = [c for c in range(-1, -width, -1) if all(TAG.fullmatch(row.columns[c]) for row in rows)]
     if not tagged and width == 2:
         tagged = [-1]  # flat tags
     if not tagged:
@@ -77,9 +96,13 @@ def _find_columns(path: Path, blocks: Sequence[Sequence[_Row]]) -> tuple[int, in
             f"{path}: no column looks like entity tags (O, B-PER, I-PER); "
             "say which with --columns TOKEN,TAG, counted from 0"
         )
+    return _token_column(blocks, width), tagged[0]
+
+
+def _token_column(blocks: Sequence[Sequence[_Row]], width: int) -> int:
+    """0, or 1 where the first column counts 1, 2, 3."""
     numbered = all(row.columns[0] == str(i) for block in blocks[:200] for i, row in enumerate(block, start=1))
-    token = 1 if numbered and width > 2 else 0
-    return token, tagged[0]
+    return 1 if numbered and width > 2 else 0
 
 
 def _refuse_ragged(path: Path, blocks: Sequence[Sequence[_Row]]) -> None:
@@ -95,51 +118,28 @@ def _refuse_ragged(path: Path, blocks: Sequence[Sequence[_Row]]) -> None:
             )
 
 
-def _refuse_flat(path: Path, number: int, tag: str) -> None:
-    """Raise for a tag that is no plain type: `Q-PER` is a tag of another scheme, or a wrong one."""
-    if "-" in tag:
-        malformed(
-            path,
-            number,
-            f"tag {tag!r} is neither O nor B-... nor I-..., and a type that stands alone has no hyphen",
-            "IOB1, IOB2 and plain types (PERSON) are read; convert other schemes, or give --columns",
-        )
-
-
-def _iob2(types: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], int]:
-    """IOB2 tags of (prefix, type) pairs, and how many spans did not begin with `B`.
-
-    An `I` that continues nothing of its type begins a span (conlleval's reading, which turns IOB1 into IOB2 exactly).
-    """
-    tags, repaired, previous = [], 0, ""
-    for prefix, kind in types:
-        if not kind:
-            tags.append("O")
-        elif prefix == "B" or kind != previous:
-            repaired += prefix == "I"
-            tags.append(f"B-{kind}")
-        else:
-            tags.append(f"I-{kind}")
-        previous = kind
-    return tuple(tags), repaired
-
-
-def read_conll(path: Path, columns: tuple[int, int] | None = None) -> Reading[TaggedSentence]:
-    """Read tokens and entity tags from a file in CoNLL columns, plain or compressed; tags come out in IOB2.
+def read_columns(path: Path, columns: tuple[Column, Column] | None = None) -> tuple[list[RawSentence], tuple[str, ...]]:
+    """Sentences of a file in CoNLL columns with their tags as they are, and notes.
 
     Args:
         columns: token and tag column, from 0 (negative: from the right). Found out from the file where not given.
 
-    Raises `TppcError`, with file and line, for a token without tag, an empty token, a missing column or a tag of no
-    known scheme; `UsageError` where no column looks like tags.
+    Raises `TppcError`, with file and line, for a token without tag, an empty token or a missing column; `UsageError`
+    where no column looks like tags, or columns are given by name.
     """
+    if columns and not all(isinstance(column, int) for column in columns):
+        raise UsageError(f"{path}: CoNLL columns have no names; number them from 0, as in --columns 0,3")
     blocks = _blocks(path)
     if not blocks:
         raise TppcError(f"{path}: no sentence in it; is it in CoNLL columns?")
-    token_column, tag_column = columns or _find_columns(path, blocks)
-    cells: list[list[tuple[int, str, str]]] = []
+    token_column, tag_column = (int(column) for column in columns or _find_columns(path, blocks))
+    if columns is None:
+        found = {row.columns[tag_column] for block in blocks for row in block}
+        if found != {"O"} and not any(TAG.fullmatch(tag) for tag in found - {"O"}):
+            _refuse_ragged(path, blocks)
+    sentences = []
     for rows in blocks:
-        cells.append([])
+        tokens, tags = [], []
         for row in rows:
             try:
                 token, tag = row.columns[token_column], row.columns[tag_column]
@@ -154,45 +154,30 @@ def read_conll(path: Path, columns: tuple[int, int] | None = None) -> Reading[Ta
                 malformed(
                     path, row.number, f"an empty {'tag' if token else 'token'}", "every line needs a token and a tag"
                 )
-            cells[-1].append((row.number, token, tag))
-    notes = []
-    cells, prefix = _without_language(cells)
-    if prefix:
-        notes.append(f"{path.name}: the prefix {prefix!r} was taken off every token")
-    flat = not any(tag.startswith(("B-", "I-")) for block in cells for _, _, tag in block)
-    if flat and columns is None and any(tag != "O" for block in cells for _, _, tag in block):
-        _refuse_ragged(path, blocks)
-    sentences, repaired = [], 0
-    for block in cells:
-        for number, _, tag in block:
-            if flat:
-                _refuse_flat(path, number, tag)
-            elif not _TAG.fullmatch(tag):
-                malformed(
-                    path,
-                    number,
-                    f"tag {tag!r} is neither O nor B-... nor I-...",
-                    "IOB1 and IOB2 are read; convert other schemes, or give --columns",
-                )
-        # Flat tags have no prefix: a run of one type is one entity.
-        typed = [("", "" if tag == "O" else tag) if flat else (tag[0], tag[2:]) for _, _, tag in block]
-        tags, mended = _iob2(typed)
-        repaired += mended
-        sentences.append(TaggedSentence(tuple(token for _, token, _ in block), tags))
-    if flat and any(tag != "O" for s in sentences for tag in s.tags):
-        notes.append(
-            f"{path.name}: tags without B- and I-: a run of one type is read as one entity, "
-            "so neighbours of one type are merged"
-        )
-    if repaired:
-        notes.append(f"{path.name}: {repaired} entities that begin with I- (IOB1, or broken IOB2) now begin with B-")
-    return Reading(sentences, tuple(notes))
+            tokens.append(token)
+            tags.append(tag)
+        sentences.append(RawSentence(tokens, tags, [row.number for row in rows]))
+    sentences, prefix = _without_language(sentences)
+    return sentences, (f"{path.name}: the prefix {prefix!r} was taken off every token",) if prefix else ()
 
 
-def _without_language(cells: list[list[tuple[int, str, str]]]) -> tuple[list[list[tuple[int, str, str]]], str]:
+def read_conll(path: Path, columns: tuple[Column, Column] | None = None) -> Reading[TaggedSentence]:
+    """Read tokens and entity tags from a file in CoNLL columns, plain or compressed; tags come out in IOB2.
+
+    Args:
+        columns: token and tag column, from 0 (negative: from the right). Found out from the file where not given.
+
+    Raises `TppcError`, with file and line, for what `read_columns` refuses and for a tag of no known scheme.
+    """
+    sentences, notes = read_columns(path, columns)
+    reading = read_entities(sentences, path.name, lambda number: f"{path}, line {number}")
+    return Reading(reading.items, (*notes, *reading.notes))
+
+
+def _without_language(sentences: list[RawSentence]) -> tuple[list[RawSentence], str]:
     """Take PAN-X's `en:` off, where every token of the file has the same one."""
-    found = {m.group(1) if (m := _PANX.fullmatch(token)) else "" for block in cells for _, token, _ in block}
+    found = {m.group(1) if (m := _PANX.fullmatch(token)) else "" for s in sentences for token in s.tokens}
     if len(found) != 1 or "" in found:
-        return cells, ""
+        return sentences, ""
     prefix = f"{found.pop()}:"
-    return [[(number, token.removeprefix(prefix), tag) for number, token, tag in block] for block in cells], prefix
+    return [RawSentence([t.removeprefix(prefix) for t in s.tokens], s.tags, s.places) for s in sentences], prefix

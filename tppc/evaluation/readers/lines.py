@@ -38,4 +38,9 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def malformed(path: Path, number: int, fault: str, remedy: str) -> NoReturn:
     """Raise the `TppcError` for a line that breaks its format."""
-    raise TppcError(f"{path}, line {number}: {fault}; {remedy}")
+    refuse(f"{path}, line {number}", fault, remedy)
+
+
+def refuse(where: str, fault: str, remedy: str) -> NoReturn:
+    """Raise the `TppcError` for a place that breaks its format; `where` is file and line, row or item."""
+    raise TppcError(f"{where}: {fault}; {remedy}")

@@ -1,0 +1,1 @@
+"""Social engagement: interactions of users with texts, projections learnt on them, ranks of held-out ones."""
