@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -80,7 +81,8 @@ def test_scores_of_stored_predictions_draw_the_same_table(encoder_folder: str, t
     file, out = tmp_path / "data", tmp_path / "results.jsonl"
     file.write_text("Anna\tB-PER\nlives\tO\n\n" * 4)
     arguments = ["--train", str(file), "--test", f"hi={file}", "--seeds", "2", "--epochs", "1", "--out", str(out)]
-    two = ["--encoder", encoder_folder, "--encoder", encoder_folder, "--baseline", encoder_folder]
+    shutil.copytree(encoder_folder, tmp_path / "second")
+    two = ["--encoder", encoder_folder, "--encoder", str(tmp_path / "second"), "--baseline", encoder_folder]
     stdout, _ = run("ner", *arguments, *two, "--json")
     [row] = json.loads(stdout)
     assert (row["trained"]["runs"], row["trained"]["seeds"], row["test"]["runs"]) == (2, 2, 2)
@@ -89,6 +91,14 @@ def test_scores_of_stored_predictions_draw_the_same_table(encoder_folder: str, t
     assert set(read_results([tmp_path / "again.jsonl"])) == set(read_results([out]))
     drawn, _ = run("table", str(out), "--layout", "paper", "--format", "latex")
     assert drawn.startswith("% needs")
+    one, *_ = (tmp_path / "results.predictions").glob("*trained*seed1*")
+    one.unlink()
+    shown, said = run("table", str(out), "--json")
+    assert json.loads(shown)[0]["test"] is None  # of two seeds that are not both there any more
+    assert "predictions of some seeds are not there (1 of 2" in said
+    shutil.rmtree(tmp_path / "results.predictions")
+    (tmp_path / "results.predictions").mkdir()
+    assert run("table", str(out), "--json") == (shown, "")
     with pytest.raises(UsageError, match="--layout must be long or paper"):
         run("table", str(out), "--layout", "wide")
     with pytest.raises(UsageError, match="for an oracle give --oracle"):

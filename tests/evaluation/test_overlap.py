@@ -58,6 +58,8 @@ def test_pairs_that_were_trained_on_are_counted(tmp_path: Path) -> None:
     assert overlaps(clean, [encoder]) == []
     later = run_of(tmp_path / "later", start=encoder)  # trained further, on nothing of the kind
     assert [one.shared for one in overlaps(tested, [later])] == [3]
+    untouched = str(tmp_path / "run" / "initial")  # the start that a run keeps saw nothing, nor did what starts there
+    assert overlaps(tested, [untouched, run_of(tmp_path / "other", start=untouched)]) == []
     (trained / "manifest.json").unlink()
     (unknown,) = overlaps(clean, [encoder])
     assert "is not known" in str(unknown)

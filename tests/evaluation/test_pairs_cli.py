@@ -124,6 +124,7 @@ def test_diagnose_prints_both_tables_and_keeps_the_numbers(encoder: str, files: 
         (["bitext", "--margin", "half", "--encoder", "e"], "--margin must be one of ratio, distance, absolute"),
         (["bitext", "--mine", "up", "--encoder", "e"], "--mine must be one of forward, backward, intersection, max"),
         (["bitext", "--encoder", "e"], "say which pairs"),
+        (["bitext", "--threshold", "nan", "--encoder", "e"], "--threshold must be a finite number"),
         (["diagnose", "--pairs", "x", "--pair", "en-hi"], "no encoder to evaluate"),
     ],
 )

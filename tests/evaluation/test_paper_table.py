@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tppc.encoders.load import Encoder
 from tppc.errors import UsageError
-from tppc.evaluation.compared import by_model
+from tppc.evaluation.compared import by_model, incomplete
 from tppc.evaluation.drawing import draw, latex_text
 from tppc.evaluation.pairs import Pairs
 from tppc.evaluation.paper_table import paper_table, render_paper
@@ -171,6 +171,72 @@ def test_with_predictions_differences_are_tested_over_sentences() -> None:
     assert float(line["test_low"]) < 0.3 < float(line["test_high"])
     assert json.loads(render([row], "json"))[0]["test"]["sentences"] == 100
     assert "paired bootstrap over sentences and seeds" in render_paper(paper_table([row]), "md")
+
+
+def test_a_difference_over_more_seeds_than_there_are_predictions_of_is_tested_over_seeds() -> None:
+    answers = [
+        answered(role, seed, right + seed * seed * step)
+        for role, right, step in (("baseline", 50, 1), ("trained", 80, 2))
+        for seed in (0, 1, 2)
+    ]
+    results = [r for one in answers for r in results_of(one)]
+    lost = by_model(answers[:-1])
+    [row], [plain], [whole] = (build_table(results, answers=some) for some in (lost, None, by_model(answers)))
+    assert whole.test is not None
+    assert plain.gain is not None
+    assert (row.test, row.holm) == (None, plain.gain.p_value)
+    assert [one.role for one in incomplete(lost, results)] == ["trained"]
+    # Of fewer results than there are predictions, these alone are tested.
+    [first] = build_table([r for r in results if r.seed != 2], answers=by_model(answers))
+    assert first.test is not None
+    assert first.test.seeds == 2
+
+
+def test_rows_of_other_data_or_another_encoder_are_told_apart() -> None:
+    base, one, other = result(0.1, "baseline"), result(0.2, encoder="one"), result(0.3, encoder="other")
+    header, _, *lines = render(build_table([base, one, other]), "md").split("\n")
+    assert header.startswith("| task | language | metric | encoder | baseline | trained |")
+    assert [line.split(" | ")[3] for line in lines] == ["one", "other"]
+    elsewhere = [
+        result(0.1, role, dataset="e:test", dataset_digest="1", encoder="one") for role in ("baseline", "trained")
+    ]
+    header, below, *lines = render(build_table([base, one, *elsewhere]), "md").split("\n")
+    assert header.startswith("| task | language | metric | data | baseline | trained |")
+    assert below.startswith("| --- | --- | --- | --- | ---: |")
+    assert [line.split(" | ")[3] for line in lines] == ["d:test", "e:test"]
+    assert "| metric | baseline |" in render(build_table([base, one]), "md")
+
+
+def test_notes_say_which_cells_a_test_is_of() -> None:
+    answers = [
+        answered(role, seed, right + seed) for role, right in (("baseline", 50), ("trained", 80)) for seed in (0, 1)
+    ]
+    found = [r for one in answers for r in results_of(one)]
+    for role, values in {"baseline": (0.2, 0.3), "trained": (0.3, 0.5)}.items():
+        found += [result(value, role, seed, task="engagement", metric="hits@10") for seed, value in enumerate(values)]
+    found += [result(0.2, "baseline", None, task="similarity", metric="auc random")]
+    notes = paper_table(build_table(found, answers=by_model(answers))).notes
+    assert "mean over up to 2 fine-tuning seeds" in notes[0]
+    assert "paired bootstrap over sentences and seeds (1 cells) or paired t-test over seeds (1), Holm" in notes[1]
+
+
+def test_a_mark_that_a_note_explains_is_no_list_in_markdown() -> None:
+    found = [result(v, role, seed) for role in ("baseline", "trained") for seed, v in enumerate((0.2, 0.3))]
+    table = render_paper(paper_table(build_table([*found, result(0.5, seed=1)])), "md")
+    assert "\n\n\\* differs from the baseline" in table
+    assert "\n* " not in table
+
+
+def test_columns_of_texts_without_neutral_are_told_apart() -> None:
+    found = [
+        result(value, role, task="sentiment", metric="macro_f1", dataset=f"d{changes}:test", dataset_digest=changes)
+        for changes in ("", " (neutral dropped)")
+        for role, value in (("baseline", 0.2), ("trained", 0.3))
+    ]
+    header = render_paper(paper_table(build_table(found)), "md").split("\n")[0]
+    assert header == (
+        "| encoder | sentiment macro_f1 hi | sentiment Δ | sentiment macro_f1 hi (no neutral) | sentiment Δ (no neutral) |"
+    )
 
 
 def test_pretraining_runs_are_paired_with_each_other(tiny: Encoder) -> None:

@@ -104,8 +104,17 @@ def test_a_file_that_is_not_whole_is_refused(tmp_path: Path) -> None:
     frame.tail(1).write_parquet(path)
     with pytest.raises(TppcError, match="examples are missing"):
         read_predictions(path)
+    for column, value, fault in (
+        ("gold", pl.lit("O"), "no list in gold"),
+        ("predicted", pl.col("predicted").list.head(1), "more gold labels than predicted"),
+        ("encoder", pl.lit(None, pl.String), "the column encoder is empty"),
+        ("role", pl.lit("boss"), "'boss' is no role"),
+    ):
+        frame.with_columns(value.alias(column)).write_parquet(path)
+        with pytest.raises(TppcError, match=fault):
+            read_predictions(path)
     path.write_bytes(b"PAR1 torn")
-    with pytest.raises(TppcError, match="cannot be read as predictions"):
+    with pytest.raises(TppcError, match=r"cannot be read as predictions.*evaluate again"):
         read_predictions(path)
     with pytest.raises(TppcError, match="no predictions there"):
         prediction_files([tmp_path / "none"])

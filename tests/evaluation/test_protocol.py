@@ -158,6 +158,11 @@ def test_roles_and_seeds_are_checked(tiny: Encoder, ner_folder: Path) -> None:
         evaluate("ner", {"trivial": tiny}, data)
     with pytest.raises(UsageError, match="all different"):
         evaluate("ner", {"trained": tiny}, data, seeds=(0, 0))
+    twice = [str(ner_folder), str(ner_folder / ".." / ner_folder.name)]  # one folder: a copy has no spread
+    with pytest.raises(UsageError, match=f"{ner_folder.name} is given twice as control"):
+        evaluate("ner", {"trained": tiny, "control": twice}, data)
+    with pytest.raises(UsageError, match="hub/name is given twice as trained"):
+        evaluate("ner", {"trained": ["hub/name", "hub/other", "hub/name"]}, data)
 
 
 def test_the_sample_is_whole_for_every_task() -> None:

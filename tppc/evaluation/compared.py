@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tppc.evaluation.predictions import Predictions
@@ -31,6 +31,7 @@ def model_of(one: Result | Predictions) -> Model:
 
 
 Answers = Mapping[Model, Mapping[Stratum, Predictions]]
+Scored = tuple[Model, Collection[Stratum]]  # a model, and the runs and seeds that it has results of
 
 
 def by_model(answers: Sequence[Predictions]) -> Answers:
@@ -42,11 +43,29 @@ def by_model(answers: Sequence[Predictions]) -> Answers:
     return found
 
 
-def compared(answers: Answers, before: Model, after: Model) -> Difference | None:
-    """`after` minus `before` in the main metric; None where answers of one are not there or no seed is shared."""
-    sides = [answers.get(before, {}), answers.get(after, {})]
-    if not all(sides):
+def compared(answers: Answers, before: Scored, after: Scored) -> Difference | None:
+    """`after` minus `before` in the main metric, over the runs and seeds that the two have results of.
+
+    None where the answers of any of these are not there, since a test over fewer seeds would stand beside a difference
+    over all of them, or where no seed is shared.
+    """
+    if not (complete(answers, before) and complete(answers, after)):
         return None
+    sides = [{stratum: answers[model][stratum] for stratum in strata} for model, strata in (before, after)]
     counts = iter(counted([one for side in sides for one in side.values()]))
     first, second = ({stratum: next(counts) for stratum in side} for side in sides)
     return difference(first, second)
+
+
+def complete(answers: Answers, scored: Scored) -> bool:
+    """Whether the answers of every run and seed of a model are there."""
+    model, strata = scored
+    return model in answers and set(strata) <= set(answers[model])
+
+
+def incomplete(answers: Answers, results: Sequence[Result]) -> list[Model]:
+    """The models of which some answers are there, but not those of every run and seed that has a result."""
+    strata: dict[Model, set[Stratum]] = {}
+    for one in results:
+        strata.setdefault(model_of(one), set()).add((one.run, one.seed))
+    return [model for model in answers if not complete(answers, (model, strata.get(model, set())))]

@@ -27,7 +27,7 @@ def draw(
     if how == "md":
         rows = [header, ["---"] * words + ["---:"] * (len(header) - words), *lines]
         table = "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in rows)
-        return "\n\n".join([table, *notes])
+        return "\n\n".join([table, *(re.sub(r"^([*+-])(?= )", r"\\\1", note) for note in notes)])  # no list
     if how == "latex":
         return _latex(header, lines, words, notes)
     return "\n".join([_text(header, lines, words), *([""] if notes else []), *notes])

@@ -8,6 +8,7 @@ evaluated on every task with every seed. Unknown keys are errors. Paths are rela
 from __future__ import annotations
 
 import tomllib
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ from tppc.evaluation.finetune import FineTuning
 from tppc.evaluation.readers.options import ReadOptions
 from tppc.evaluation.selection import Selection
 from tppc.evaluation.tasks import TASKS, retrieval
-from tppc.training.config import CorpusSettings
+from tppc.training.config import CorpusSettings, load_config
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 _OWN = ("corpora", "encoder", "objectives", "shuffled_pairs", "pooling", "prefix")  # settings that the grid makes
@@ -143,7 +144,24 @@ class Experiment(BaseModel):
             except ValidationError as error:
                 first = error.errors()[0]
                 raise ValueError(f"tasks.{name}.fine_tuning.{first['loc'][0]}: {first['msg'].lower()}") from None
+        for folders, (name, objectives) in product(self.corpora.values(), self.objectives.items()):
+            try:
+                self._training(folders, objectives)
+            except UsageError as error:
+                said = str(error).replace("extra inputs are not permitted", "unknown key")
+                inside = said.removeprefix("objectives.")
+                key = said.partition(":")[0].partition(".")[0]
+                where = f"objectives.{name}." if inside != said else "training." if key in self.training else ""
+                raise ValueError(where + inside) from None
         return self
+
+    def _training(self, folders: list[CorpusSettings], objectives: dict[str, dict[str, Any]]) -> None:
+        """Raise `UsageError` where the settings of a training are none that `tppc train` takes."""
+        settings = dict(self.training)
+        preset = settings.pop("preset", None)
+        start = next(iter(self.encoders.values()))
+        corpora = [one.model_dump(exclude_none=True) for one in folders]
+        load_config(None, settings | {"encoder": start.path, "corpora": corpora, "objectives": objectives}, preset)
 
     def fine_tuning_of(self, task: TaskEntry) -> FineTuning:
         """The settings of a task's fine-tuning."""

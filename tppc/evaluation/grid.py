@@ -103,8 +103,9 @@ def _results(one: Evaluation, out: Path) -> list[Result]:
 
 
 def prediction_folders(plan: Plan, out: Path) -> list[Path]:
-    """The folders that hold the predictions of a plan's cells, those that are done."""
-    return [folder_of_cell(one, out) for one in plan.evaluations if is_done(one, out)]
+    """The folders that hold the predictions of a plan's cells, those that are done; not where somebody removed them."""
+    folders = [folder_of_cell(one, out) for one in plan.evaluations if is_done(one, out)]
+    return [folder for folder in folders if any(folder.glob("*.parquet"))]
 
 
 def _run(experiment: Experiment, plan: Plan, out: Path, by: Workers, say: Say) -> dict[str, str]:

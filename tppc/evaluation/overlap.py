@@ -129,6 +129,8 @@ def trained_on(encoder: str) -> Iterator[tuple[str, Corpus | str]]:
     seen: set[Path] = set()
     start = encoder
     while (config := Path(start).parent / "config.toml").is_file() and config.resolve() not in seen:
+        if Path(start).name == "initial":  # a run keeps the untouched start beside its encoder
+            return
         seen.add(config.resolve())
         settings = tomllib.loads(config.read_text("utf-8"))
         for path in dict.fromkeys(_corpus_paths(settings)):

@@ -131,7 +131,9 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     if not stats:
         return []
     seeds, runs = (max(getattr(s, name) for s in stats) for name in ("seeds", "runs"))
-    over = f"{seeds} fine-tuning seed{'s' * (seeds > 1)}" + (f" of {runs} pretraining runs" if runs > 1 else "")
+    fewest = min(s.seeds for s in stats)
+    over = f"{'up to ' * (fewest < seeds)}{seeds} fine-tuning seed{'s' * (seeds > 1)}"
+    over += f" of {runs} pretraining runs" if runs > 1 else ""
     said = [
         f"Values are per cent: mean over {over}{', ± standard deviation' if seeds * runs > 1 else ''}. In brackets the "
         "change from the baseline, relative to it in per cent, as the paper prints it (21.1 to 23.1 is +9.5%); Δ is "
@@ -141,11 +143,13 @@ def _notes(rows: Sequence[Row]) -> list[str]:
         ("*", "baseline", "test", "holm"),
         ("†", "control", "test_over_control", "holm_over_control"),
     ):
-        count = sum(getattr(row, holm) is not None for row in rows)
+        tested = [getattr(row, test) is not None for row in rows if getattr(row, holm) is not None]
+        count, drawn = len(tested), sum(tested)
         how = "paired t-test over runs" if runs > 1 else "paired t-test over seeds"
-        if any(getattr(row, test) for row in rows):
-            drawn = "sentences, seeds and runs" if runs > 1 else "sentences and seeds" if seeds > 1 else "sentences"
-            how = f"paired bootstrap over {drawn}"
+        if drawn:
+            what = "sentences, seeds and runs" if runs > 1 else "sentences and seeds" if seeds > 1 else "sentences"
+            others = f" ({drawn} cells) or {how} ({count - drawn})" if drawn < count else ""
+            how = f"paired bootstrap over {what}{others}"
         if count:
             said.append(f"{mark} differs from the {of}: p < {LEVEL:g}, {how}, Holm's correction over {count} cells.")
     if any(s.runs == 1 for s in stats) and runs == 1 and any(row.trained for row in rows):
@@ -175,19 +179,31 @@ def render_paper(table: PaperTable, how: Format) -> str:
 
 
 def _for_people(table: PaperTable) -> tuple[list[str], list[list[str]]]:
-    several = {c.task for c in table.columns if len({_group(o) for o in table.columns if o.task == c.task}) > 1}
+    names = {_group(column): _short(column) for column in table.columns}
+    several = {task for task, _ in names if len({name for group, name in names.items() if group[0] == task}) > 1}
     header, lines = ["encoder"], [[line.name] for line in table.lines]
     for group in dict.fromkeys(_group(column) for column in table.columns):
         columns = [column for column in table.columns if _group(column) == group]
-        name = group[1].partition(":")[0].partition(" (")[0]
+        name = names[group]
         task = group[0] if group[0] not in several else name if name.startswith(group[0]) else f"{group[0]} {name}"
-        header += [f"{task} {column.metric} {column.language}" for column in columns] + [f"{task} Δ"]
+        header += [f"{task} {column.metric} {column.language}" for column in columns] + [f"{task} Δ{_kind(columns)}"]
         for shown, line in zip(lines, table.lines, strict=True):
             cells = [line.cells.get(column) for column in columns]
             shown += [_said(cell) for cell in cells]
             changes = [cell.relative for cell in cells if cell and cell.relative is not None]
             shown.append(f"{100 * fmean(changes):+.1f}%" if changes else "")
     return header, [[visible(cell) for cell in line] for line in lines]
+
+
+def _short(column: Column) -> str:
+    """The data's name without split and changes."""
+    return column.dataset.partition(":")[0].partition(" (")[0]
+
+
+def _kind(columns: Sequence[Column]) -> str:
+    """What all columns say behind their language, such as ` (no neutral)`; nothing where they differ."""
+    kinds = {"".join(column.language.partition(" (")[1:]) for column in columns}
+    return kinds.pop() if len(kinds) == 1 else ""
 
 
 def _said(cell: Cell | None) -> str:

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from tppc.corpora.files import complete_or_absent, sha256_of_value
 from tppc.errors import TppcError
 from tppc.evaluation.results import Result, Role
-from tppc.evaluation.tasks import bitext, engagement, retrieval, similarity, task_named
+from tppc.evaluation.tasks import TASKS, bitext, engagement, retrieval, similarity, task_named
 from tppc.evaluation.tasks.task import Labels
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _IDENTITY = (
     "task", "language", "dataset", "dataset_digest", "source_language", "role", "encoder", "start", "recipe", "run",
     "seed", "protocol",
 )  # fmt: skip
+_OPTIONAL = ("source_language", "start", "recipe", "seed")
 
 
 @dataclass(frozen=True)
@@ -171,11 +172,15 @@ def read_predictions(path: Path) -> list[Predictions]:
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = " ".join(str(error).split())[:200]
         raise TppcError(
-            f"{path}: cannot be read as predictions ({reason}); give a file that `tppc evaluate` wrote"
+            f"{path}: cannot be read as predictions ({reason}); give a file that `tppc evaluate` wrote, "
+            "or remove this one and evaluate again"
         ) from None
     wanted = _schema().names
     if missing := [column for column in wanted if column not in frame.columns]:
         raise TppcError(f"{path}: no predictions (no column {missing[0]}); give a file that `tppc evaluate` wrote")
+    for column in ("gold", "predicted", "values"):
+        if not isinstance(frame.schema[column], pl.List):
+            raise TppcError(f"{path}: no predictions (no list in {column}); give a file that `tppc evaluate` wrote")
     found = []
     for part in frame.select(wanted).partition_by(*_IDENTITY, maintain_order=True):
         if part["item"].to_list() != list(range(part.height)):
@@ -183,15 +188,36 @@ def read_predictions(path: Path) -> list[Predictions]:
                 f"{path}: examples are missing or out of order; a part of a file cannot be scored, so evaluate again"
             )
         identity = part.row(0, named=True)
-        found.append(
-            Predictions(
-                **{name: identity[name] for name in _IDENTITY},
-                gold=_unless_empty(part["gold"].to_list()),
-                predicted=_unless_empty(part["predicted"].to_list()),
-                values=_unless_empty(part["values"].to_list()),
-            )
+        one = Predictions(
+            **{name: identity[name] for name in _IDENTITY},
+            gold=_unless_empty(part["gold"].to_list()),
+            predicted=_unless_empty(part["predicted"].to_list()),
+            values=_unless_empty(part["values"].to_list()),
         )
+        if fault := _fault(one):
+            raise TppcError(
+                f"{path}: {fault}; give a file as `tppc evaluate` wrote it, or remove this one and evaluate again"
+            )
+        found.append(one)
     return found
+
+
+def _fault(one: Predictions) -> str:
+    """What no file that `write_predictions` wrote holds; nothing where all is well."""
+    empty = [name for name in _IDENTITY if getattr(one, name) is None and name not in _OPTIONAL]
+    if empty:
+        return f"the column {empty[0]} is empty"
+    if one.role not in get_args(Role):
+        return f"{one.role!r} is no role"
+    if one.task in TASKS:
+        # A text may have several predicted classes, the likeliest first.
+        some = TASKS[one.task].unit == "text"
+        counts = [
+            [min(len(labels), 1) if some else len(labels) for labels in each] for each in (one.gold, one.predicted)
+        ]
+        if counts[0] != counts[1]:
+            return "an example has more gold labels than predicted ones, or fewer"
+    return ""
 
 
 def _unless_empty(lists: list[list[Any]]) -> list[list[Any]]:

@@ -147,6 +147,14 @@ def _families(encoders: Mapping[Role, Given]) -> dict[Role, list[str | Encoder]]
             f"run i of one role is compared with run i of the others, but there are {said}; "
             "give one encoder of a role, or as many as of the others"
         )
+    for role, family in families.items():
+        names = [one for one in family if isinstance(one, str)]
+        places = [str(Path(name).resolve()) if Path(name).exists() else name for name in names]
+        if again := [name for number, name in enumerate(names) if places[number] in places[:number]]:
+            raise UsageError(
+                f"{again[0]} is given twice as {role}: a copy is no second pretraining run, and has no spread; "
+                "give each encoder once"
+            )
     return families
 
 

@@ -141,7 +141,7 @@ def _row(
     def test(before: _Cell) -> Difference | None:
         if not (answers and before and trained and metric == PRIMARY.get(task)):
             return None
-        return compared(answers, before[0], trained[0])
+        return compared(answers, before, trained)
 
     return Row(
         task, language, metric, dataset, n, trivial, _stat(baseline), _stat(control), _stat(trained),
@@ -184,19 +184,22 @@ def render(rows: Sequence[Row], how: Format) -> str:
     if how == "csv":
         return _csv(rows)
     header, cells = _for_people(rows)
-    return draw(header, cells, how, words=3)
+    return draw(
+        header, cells, how, words=header.index("metric") + 1 + sum(name in header for name in ("data", "encoder"))
+    )
 
 
 def _for_people(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """Header and cells with values in per cent; columns that no row fills are left out."""
-    header = ["task", "language", "metric", "trivial", "baseline", "control", "trained", "trained - baseline", "p",
-              "p (Holm)", "trained - control", "p", "p (Holm)", "runs", "seeds", "n"]  # fmt: skip
+    header = ["task", "language", "metric", "data", "encoder", "trivial", "baseline", "control", "trained",
+              "trained - baseline", "p", "p (Holm)", "trained - control", "p", "p (Holm)", "runs", "seeds",
+              "n"]  # fmt: skip
     lines = []
-    for row in rows:
+    for row, apart in zip(rows, _told_apart(rows), strict=True):
         over_baseline, over_control = row.gain, row.gain_over_control
         lines.append(
             [
-                row.task, row.shown_language, row.metric,
+                row.task, row.shown_language, row.metric, *apart,
                 "" if row.trivial is None else f"{100 * row.trivial:.1f}",
                 *(_percent(s) for s in (row.baseline, row.control, row.trained)),
                 _signed(row, row.baseline, over_baseline), _p(over_baseline, row.test), _said(row.holm),
@@ -207,6 +210,22 @@ def _for_people(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     lines = [[visible(cell) for cell in line] for line in lines]
     used = [i for i in range(len(header)) if i < 3 or any(line[i] for line in lines)]
     return [header[i] for i in used], [[line[i] for i in used] for line in lines]
+
+
+def _told_apart(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """Data and encoder of each row, where rows of the same task, language and metric are of several; else nothing."""
+    alike: dict[tuple[str, str, str], tuple[set[str], set[str]]] = {}
+    found = []
+    for row in rows:
+        stat = row.trained or row.control or row.baseline
+        key, names = (row.task, row.shown_language, row.metric), (row.dataset, stat.encoder if stat else "")
+        for one, some in zip(names, alike.setdefault(key, (set(), set())), strict=True):
+            some.add(one)
+        found.append((key, names))
+    return [
+        (data if len(alike[key][0]) > 1 else "", encoder if len(alike[key][1]) > 1 else "")
+        for key, (data, encoder) in found
+    ]
 
 
 def _percent(stat: Stat | None) -> str:

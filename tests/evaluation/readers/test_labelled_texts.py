@@ -24,6 +24,7 @@ def test_tsv_with_header_and_without(write: Write) -> None:
     [
         ("good\tpositive\nbad\n", "line 2: 1 tab-separated"),
         ("a\tb\tc\n", "line 1: 3 tab-separated"),
+        ("\n\na\tb\tc\n", "line 3: 3 tab-separated"),
         ("id\ttext\tlabel\n1\tgood\tpositive\n2\tbad\n", "line 3: 2 tab-separated columns where the first"),
         (" \tpositive\n", "line 1: an empty text"),
         ("good\t\n", "line 1: an empty label"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -100,6 +101,8 @@ def bitext(
     roles = runs_of(encoder, baseline, control)
     how = format(format_, json_)
     chosen = _mining(k, margin, mine)
+    if threshold is not None and not math.isfinite(threshold):
+        raise UsageError(f"--threshold must be a finite number (it is {threshold}); leave it out to have one chosen")
     if gold is not None and limit is not None:
         raise UsageError("--limit cuts pairs: with --gold give smaller files")
     from tppc.evaluation.mining_data import mining_data

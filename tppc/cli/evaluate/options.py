@@ -134,12 +134,17 @@ def show(results: list[Result], how: str, all_metrics: bool, layout: str = "long
     """Print the table of results; `places` hold predictions to test differences by, where there are any."""
     if layout not in ("long", "paper"):
         raise UsageError(f"--layout must be long or paper, not {layout!r}")
-    from tppc.evaluation.compared import by_model
+    from tppc.evaluation.compared import by_model, incomplete
     from tppc.evaluation.paper_table import paper_table, render_paper
     from tppc.evaluation.predictions import prediction_files, read_predictions
     from tppc.evaluation.tables import Format, build_table, render
 
     answers = by_model([one for path in prediction_files(places) for one in read_predictions(path)])
+    if missing := incomplete(answers, results):
+        say(
+            f"note: predictions of some seeds are not there ({len(missing)} of {len(answers)} encoders and test sets); "
+            "differences from these are tested over seeds"
+        )
     rows = build_table(results, all_metrics, answers)
     chosen = cast("Format", how)
     typer.echo(render(rows, chosen) if layout == "long" else render_paper(paper_table(rows), chosen))

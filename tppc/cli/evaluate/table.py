@@ -44,5 +44,6 @@ def table(
     from tppc.evaluation.results import read_results
 
     found = read_results(paths)
-    beside = [place for path in paths if (place := predictions_beside(path, None)) and place.is_dir()]
+    places = [predictions_beside(path, None) for path in paths]
+    beside = [place for place in places if place and place.is_dir() and any(place.rglob("*.parquet"))]
     show(found, how, all_metrics, layout, predictions or beside)

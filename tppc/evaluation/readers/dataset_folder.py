@@ -60,7 +60,9 @@ def read_dataset_folder(path: Path, splits: Sequence[str] = ()) -> Records:
         else:
             loaded = datasets.load_dataset(str(folder), configuration, streaming=True)
     except Exception as error:  # the library raises whatever its parts raise
-        raise TppcError(f"{folder}: the datasets library cannot read it ({_short(error)})") from None
+        raise TppcError(
+            f"{folder}: the datasets library cannot read it ({_short(error)}); give such a folder, or a file"
+        ) from None
     split = ""
     if isinstance(loaded, Mapping):
         split = _split(folder, list(loaded), names[-1] if names else None, splits)

@@ -83,7 +83,7 @@ def _from_table(
     width = 0
     for number, row in rows:
         if where is None:
-            where, is_header = _columns(path, row, columns, header, parted)
+            where, is_header = _columns(path, number, row, columns, header, parted)
             width = len(row)
             if is_header:
                 continue
@@ -99,7 +99,7 @@ def _from_table(
 
 
 def _columns(
-    path: Path, first: list[str], given: tuple[Column, Column] | None, header: bool, parted: str
+    path: Path, number: int, first: list[str], given: tuple[Column, Column] | None, header: bool, parted: str
 ) -> tuple[tuple[int, int], bool]:
     """The numbers of the text and the label column, and whether the first row is a header."""
     names = [name.strip().lower() for name in first]
@@ -117,7 +117,7 @@ def _columns(
             return (0, 1), False
         malformed(
             path,
-            1,
+            number,
             f"{len(first)} {parted} columns",
             "a line is a text, a tab and a label; of more columns, say which with --columns",
         )
