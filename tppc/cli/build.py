@@ -172,7 +172,7 @@ def _command(source: str, flags: dict[str, Any]) -> Callable[..., None]:
         from tppc.builders.score import with_scorer
         from tppc.builders.select.named import kept_out
         from tppc.builders.sources import source_named
-        from tppc.cli.corpora import print_funnels
+        from tppc.cli.funnels import print_funnels
         from tppc.corpora.addresses import scheme
         from tppc.corpora.languages import parse_pair
 

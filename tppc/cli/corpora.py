@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tppc.cli.export import export
+from tppc.cli.funnels import print_count, print_funnels
 from tppc.cli.mix import mix
 from tppc.cli.publish import pull
 from tppc.cli.score import score
 from tppc.cli.tune import tune
 
 if TYPE_CHECKING:
-    from tppc.builders.target import StoredCorpus
-    from tppc.corpora.corpus import Corpus
+    pass
 
-_AFTER_DEDUP = ("language", "mixed_language", "similarity")
 Paths = Annotated[list[Path], typer.Argument(help="Corpus folders.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Split = Annotated[str, typer.Option(help="train, dev or test.")]
@@ -36,55 +35,6 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="corpora")
 
 
-def print_funnels(corpora: Sequence[Corpus | StoredCorpus], as_json: bool) -> None:
-    """Print what became of every row that was read."""
-    if as_json:
-        found = [
-            {
-                "path": str(c.path),
-                "name": c.name,
-                "build_digest": c.manifest.build_digest,
-                "funnel": c.manifest.funnel.model_dump(),
-                "source_counts": c.manifest.source_counts,
-            }
-            for c in corpora
-        ]
-        typer.echo(json.dumps(found, indent=2))
-        return
-    for corpus in corpora:
-        funnel = corpus.manifest.funnel
-        typer.echo(f"{corpus.name}  ->  {corpus.path}")
-        _line("read", funnel.read)
-        for name in _in_order(funnel.rejected):
-            _line(f"- {name}", funnel.rejected[name])
-        _line("- duplicates", funnel.deduplicated)
-        for name in _AFTER_DEDUP:
-            if name in funnel.rejected:
-                _line(f"- {name}", funnel.rejected[name])
-        for name, count in funnel.dropped.items():
-            _line(f"- {name}", count)
-        for name, count in funnel.kept.items():
-            _line(f"kept in {name}", count)
-        if not funnel.kept:
-            _line("kept", 0)
-        for name, count in corpus.manifest.source_counts.items():
-            _line(f"({name})", count)
-        typer.echo()
-
-
-def _in_order(reasons: Iterable[str]) -> list[str]:
-    """Reasons in the order in which rows meet them: reading, then the filters; the rest comes after dedup."""
-    from tppc.builders.filters import FILTERS
-
-    filters = [f.name for f in FILTERS]
-    asked = [name for name in reasons if name not in _AFTER_DEDUP]
-    return sorted(asked, key=lambda name: (name in filters, filters.index(name) if name in filters else 0, name))
-
-
-def _line(name: str, count: int) -> None:
-    typer.echo(f"  {name:<52}{count:>12,}")
-
-
 def show(paths: Paths, as_json: Json = False) -> None:
     """Show name, rows, funnel and licences of corpora.
 
@@ -97,7 +47,7 @@ def show(paths: Paths, as_json: Json = False) -> None:
     if not as_json:
         for corpus in corpora:
             for licence, rows in corpus.manifest.licences.items():
-                _line(f"{corpus.name} {licence}", rows)
+                print_count(f"{corpus.name} {licence}", rows)
 
 
 def head(

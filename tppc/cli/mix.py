@@ -45,7 +45,7 @@ def mix(
 
     from tppc.builders.mix import mix as run
     from tppc.builders.mixture import MixSettings
-    from tppc.cli.corpora import print_funnels
+    from tppc.cli.funnels import print_funnels
     from tppc.corpora.corpus import Corpus
 
     implied = "weights" if weight else "temperature" if temperature is not None else "proportional"

@@ -43,7 +43,7 @@ def score(
     """
     from tppc.builders.recipe import load_recipe
     from tppc.builders.rescore import rescore
-    from tppc.cli.corpora import print_funnels
+    from tppc.cli.funnels import print_funnels
     from tppc.corpora.corpus import Corpus
 
     given: dict[str, Any] = {"encoder": encoder, "min": least}
