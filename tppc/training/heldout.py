@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,10 +20,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from tppc.encoders.embed import embed
 from tppc.encoders.ranking import both_ways
 from tppc.errors import TppcError
-from tppc.training.distribution import Ranks, gather_rows
+from tppc.training.distribution import Ranks
+from tppc.training.embedding import embed_over_ranks
 
 if TYPE_CHECKING:
     from tppc.corpora.corpus import Corpus
@@ -88,21 +87,10 @@ def dev_retrieval(
     """
     result = {}
     for name, pairs in held.items():
-        vectors = _embedded(encoder, [*pairs.src, *pairs.tgt], ranks, autocast)
+        vectors = embed_over_ranks(encoder, [*pairs.src, *pairs.tgt], ranks, autocast)
         src, tgt = vectors[: len(pairs.src)], vectors[len(pairs.src) :]
         result[name] = {**both_ways(src, tgt, pairs.src_key, pairs.tgt_key), "n": float(len(pairs.src))}
     return result
-
-
-def _embedded(encoder: Encoder, texts: list[str], ranks: Ranks | None, autocast: torch.dtype | None) -> np.ndarray:
-    """Vectors of all texts [n, H] on every rank, each of which embeds every W-th."""
-    device = encoder.model.device
-    products = nullcontext() if autocast is None else torch.autocast(device.type, dtype=autocast)
-    with products, torch.no_grad():
-        if ranks is None or ranks.world == 1 or len(texts) < ranks.world:
-            return embed(encoder, texts)
-        own = torch.from_numpy(embed(encoder, texts[ranks.rank :: ranks.world])).to(ranks.device)
-        return np.asarray(gather_rows(ranks, own, len(texts)).cpu().numpy())
 
 
 def forgotten(now: Mapping[str, Mapping[str, float]], start: Mapping[str, Mapping[str, float]]) -> list[str]:

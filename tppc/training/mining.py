@@ -18,17 +18,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from tppc.corpora.files import complete_or_absent
-from tppc.encoders.embed import embed
 from tppc.encoders.load import Encoder
 from tppc.encoders.neighbours import unit
 from tppc.errors import TppcError, UsageError
 from tppc.training.batching import HardTargets
 from tppc.training.curriculum import Pairs
-from tppc.training.distribution import Ranks, gather_rows, on_main
+from tppc.training.distribution import Ranks, on_main
+from tppc.training.embedding import embed_over_ranks
 
 _LARGEST_POOL = 500_000
 _SCHEMA = pa.schema([("text", pa.string()), ("src_key", pa.int64()), ("tgt_key", pa.int64()), ("usable", pa.bool_())])
@@ -82,10 +81,7 @@ def mine(
         src = [t for b in batches for t in b.src_text]
         tgt = [t for b in batches for t in b.tgt_text]
         keys = np.concatenate([b.src_key for b in batches]), np.concatenate([b.tgt_key for b in batches])
-        sides = []
-        for texts in (src, tgt):
-            own = torch.from_numpy(embed(encoder, texts[ranks.rank :: ranks.world])).to(ranks.device)
-            sides.append(gather_rows(ranks, own, len(texts)).cpu().numpy())
+        sides = [embed_over_ranks(encoder, texts, ranks) for texts in (src, tgt)]
 
         def search() -> None:
             chosen = choose(sides[0], sides[1], keys[0], keys[1], settings)

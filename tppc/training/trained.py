@@ -4,6 +4,7 @@ start (frozen layers, adapters, a pull back, a moving average).
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -58,8 +59,6 @@ class Trained:
         with self.average.applied() if self.average is not None else nullcontext():
             encoder = self.plain_encoder()
             if self.average is not None and self.config.lora is None:
-                import copy
-
                 encoder = replace(encoder, model=copy.deepcopy(encoder.model))
             return encoder
 
@@ -82,7 +81,7 @@ class Trained:
             start.refuse_other_start(self.start_digest, before, self.encoder.name)
         if self.config.lora is not None:
             adapters.restore_adapters(self.encoder.model, checkpoint / adapters.FILE)
-        else:
+        elif needs_start(self.config):  # without, the encoder was loaded from the checkpoint itself
             start.restore_weights(self.encoder.model, checkpoint / "encoder")
         with load_tensors(checkpoint, HEADS) as heads:
             self.model.heads.load_state_dict(heads)

@@ -21,11 +21,9 @@ from tppc.cli.evaluate.options import (
     PredictionsOption,
     PrefixOption,
     format,
-    keep,
-    predictions_beside,
+    measure_each,
     runs_of,
     say,
-    show,
 )
 from tppc.cli.evaluate.pair_options import (
     CorpusOption,
@@ -108,8 +106,6 @@ def bitext(
     from tppc.evaluation.mining_data import mining_data
     from tppc.evaluation.protocol import evaluate
 
-    results: list[Result] = []
-    keep(out, results)
     dev = _dev_files(dev_src, dev_tgt, dev_gold, pair)
     settings: dict[str, Any] = {"threshold": threshold, "share": dev_share}
     data: list[MiningData] = []
@@ -127,11 +123,11 @@ def bitext(
         for one in pairs_of(None, pairs, src, tgt, pair=pair, split=split, limit=limit):
             data.append(mining_data(sides_of(one), chosen, dev=dev, **settings))
     override: dict[str, Any] = {"pooling": pooling, "prefix": prefix, "device": device, "layer": layer}
-    for part in data:
-        found = evaluate("bitext", roles, part, **override, predictions=predictions_beside(out, predictions), say=say)
-        keep(out, found)
-        results += found
-    show(results, how, all_metrics)
+
+    def measure(part: Any, place: Path | None) -> list[Result]:
+        return evaluate("bitext", roles, part, **override, predictions=place, say=say)
+
+    measure_each(data, measure, out=out, predictions=predictions, how=how, all_metrics=all_metrics)
 
 
 def _mining(k: int, margin: str, retrieval: str) -> Mining:

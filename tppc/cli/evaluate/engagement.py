@@ -21,11 +21,9 @@ from tppc.cli.evaluate.options import (
     PrefixOption,
     SeedsOption,
     format,
-    keep,
-    predictions_beside,
+    measure_each,
     runs_of,
     say,
-    show,
 )
 from tppc.errors import UsageError
 
@@ -86,13 +84,10 @@ def engagement(
         load_engagement(to_learn, to_find, code, users=users)
         for code, (to_learn, to_find) in files_of(data, train or [], test or []).items()
     ]
-    keep(out, [])
     config = ProjectionTraining(epochs=epochs, lr=lr, dimensions=dimensions)
-    place = predictions_beside(out, predictions)
-    results: list[Result] = []
     override: dict[str, Any] = {"pooling": pooling, "prefix": prefix, "device": device}
-    for one in loaded:
-        found = evaluate("engagement", roles, one, range(seeds), config, **override, predictions=place, say=say)
-        keep(out, found)
-        results += found
-    show(results, how, all_metrics, places=[place] if place else [])
+
+    def measure(part: Any, place: Path | None) -> list[Result]:
+        return evaluate("engagement", roles, part, range(seeds), config, **override, predictions=place, say=say)
+
+    measure_each(loaded, measure, out=out, predictions=predictions, how=how, all_metrics=all_metrics)

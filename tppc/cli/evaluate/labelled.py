@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import typer
@@ -42,12 +43,10 @@ from tppc.cli.evaluate.options import (
     TestOption,
     TrainOption,
     format,
-    keep,
-    predictions_beside,
+    measure_each,
     runs_of,
     say,
     selection_of,
-    show,
 )
 from tppc.cli.evaluate.reading import ColumnsOption, ReaderOption, UnitOption, columns_of, unit_of
 from tppc.errors import UsageError
@@ -139,16 +138,13 @@ def _labelled(name: str) -> Callable[..., None]:
         chosen = selection_of(selection, average, oracle)
         files: dict[str, Any] = {"data": data, "train": train, "dev": dev, "tests": test or [], "oracle": oracle or []}
         loaded = [load_task_data(task_named(name), **files, options=options(one)) for one in both_or(neutral)]
-        keep(out, [])
         config = FineTuning(epochs=epochs, lr=lr, batch_size=batch_size, freeze=freeze, **heads)
         override: dict[str, Any] = {"pooling": pooling, "prefix": prefix, "device": device, "selection": chosen}
-        place = predictions_beside(out, predictions)
-        results: list[Result] = []
-        for one in loaded:
-            found = evaluate(name, roles, one, range(seeds), config, **override, predictions=place, say=say)
-            keep(out, found)
-            results += found
-        show(results, how, all_metrics, places=[place] if place else [])
+
+        def measure(part: Any, place: Path | None) -> list[Result]:
+            return evaluate(name, roles, part, range(seeds), config, **override, predictions=place, say=say)
+
+        measure_each(loaded, measure, out=out, predictions=predictions, how=how, all_metrics=all_metrics)
 
     return command
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, cast
 
 import typer
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tppc.evaluation.results import Result, Role
     from tppc.evaluation.selection import Selection
 
+Part = TypeVar("Part")
 EncoderOption = Annotated[str | None, typer.Option(help="The trained encoder: folder or hub name.")]
 BaselineOption = Annotated[str | None, typer.Option(help="The untouched encoder to compare with.")]
 ControlOption = Annotated[str | None, typer.Option(help="A control: the same training steps on shuffled pairs.")]
@@ -128,6 +129,29 @@ def keep(out: Path | None, results: list[Result]) -> None:
         from tppc.evaluation.results import append_results
 
         append_results(out, results)
+
+
+def measure_each(
+    parts: Iterable[Part],
+    measure: Callable[[Part, Path | None], list[Result]],
+    *,
+    out: Path | None,
+    predictions: Path | None,
+    how: str,
+    all_metrics: bool,
+) -> None:
+    """Measure on each part of the data, keep what was found as soon as it is there, and print the table of all.
+
+    `measure` takes a part and the folder that predictions go to.
+    """
+    keep(out, [])
+    place = predictions_beside(out, predictions)
+    results: list[Result] = []
+    for part in parts:
+        found = measure(part, place)
+        keep(out, found)
+        results += found
+    show(results, how, all_metrics, places=[place] if place else [])
 
 
 def show(results: list[Result], how: str, all_metrics: bool, layout: str = "long", places: Sequence[Path] = ()) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -26,11 +27,9 @@ from tppc.cli.evaluate.options import (
     TestOption,
     TrainOption,
     format,
-    keep,
-    predictions_beside,
+    measure_each,
     runs_of,
     say,
-    show,
 )
 from tppc.cli.evaluate.reading import ColumnsOption, ReaderOption, columns_of
 from tppc.errors import UsageError
@@ -94,13 +93,10 @@ def probe(
         )
         for one in both_or(neutral)
     ]
-    keep(out, [])
     config = Probing(inverse_penalty=inverse_penalty)
-    place = predictions_beside(out, predictions)
-    results: list[Result] = []
     override: dict[str, Any] = {"pooling": pooling, "prefix": prefix, "device": device}
-    for one in loaded:
-        found = evaluate("probe", roles, one, (0,), config, **override, predictions=place, say=say)
-        keep(out, found)
-        results += found
-    show(results, how, all_metrics, places=[place] if place else [])
+
+    def measure(part: Any, place: Path | None) -> list[Result]:
+        return evaluate("probe", roles, part, (0,), config, **override, predictions=place, say=say)
+
+    measure_each(loaded, measure, out=out, predictions=predictions, how=how, all_metrics=all_metrics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -19,11 +20,9 @@ from tppc.cli.evaluate.options import (
     PredictionsOption,
     PrefixOption,
     format,
-    keep,
-    predictions_beside,
+    measure_each,
     runs_of,
     say,
-    show,
 )
 from tppc.cli.evaluate.pair_options import (
     CorpusOption,
@@ -87,14 +86,18 @@ def _over_pairs(task: str) -> Callable[..., None]:
         how = format(format_, json_)
         from tppc.evaluation.protocol import evaluate
 
-        results: list[Result] = []
-        keep(out, results)
-        place = predictions_beside(out, predictions)
         override: dict[str, Any] = {"pooling": pooling, "prefix": prefix, "device": device, "layer": layer}
-        for one in pairs_of(corpus, pairs, src, tgt, pair=pair, split=split, limit=limit):
-            found = evaluate(task, roles, one, **override, predictions=place, say=say)
-            keep(out, found)
-            results += found
-        show(results, how, all_metrics, places=[place] if place else [])
+
+        def measure(part: Any, place: Path | None) -> list[Result]:
+            return evaluate(task, roles, part, **override, predictions=place, say=say)
+
+        measure_each(
+            pairs_of(corpus, pairs, src, tgt, pair=pair, split=split, limit=limit),
+            measure,
+            out=out,
+            predictions=predictions,
+            how=how,
+            all_metrics=all_metrics,
+        )
 
     return command
