@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tppc.encoders.load import looks_local
+from tppc.encoders.products import Linear, linear
 from tppc.encoders.scratch import is_scratch
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class LmHead(nn.Module):
 
     def __init__(self, hidden_size: int, vocabulary: int, seed: int = 0) -> None:
         super().__init__()
-        self.dense = nn.Linear(hidden_size, hidden_size)
+        self.dense = Linear(hidden_size, hidden_size)
         self.norm = nn.LayerNorm(hidden_size, eps=1e-12)
         self.activation: Callable[[Tensor], Tensor] = nn.functional.gelu
         self.bias = nn.Parameter(torch.zeros(vocabulary))
@@ -65,7 +66,7 @@ class LmHead(nn.Module):
     def forward(self, states: Tensor, embeddings: Tensor) -> Tensor:
         """Logits of all tokens at the given states."""
         hidden = self.norm(self.activation(self.dense(states)))
-        return nn.functional.linear(hidden, embeddings, self.bias)
+        return linear(hidden, embeddings, self.bias)
 
 
 def load_lm_head(encoder: Encoder, name: str, seed: int = 0, *, quiet: bool = False) -> LmHead:

@@ -203,6 +203,8 @@ def _load(name: str) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     from safetensors import SafetensorError
     from transformers import AutoModel, AutoTokenizer
 
+    from tppc.encoders.products import with_quick_products
+
     local = looks_local(name) or not hub_answers()
     try:
         # A model without a pooler in its file gets a random one; it must be the same one on every rank and every time.
@@ -220,6 +222,7 @@ def _load(name: str) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
             remedy = "check the name and the network, or give the folder of a downloaded encoder"
         raise TppcError(f"cannot load the encoder {name!r}: {reason}; {remedy}") from error
     _warn_about_missing(name, sorted(loaded["missing_keys"]))
+    with_quick_products(model)
     return tokenizer, cast("PreTrainedModel", model)
 
 

@@ -124,6 +124,8 @@ def make_encoder(name: str, texts: Iterable[str], seed: int) -> Encoder:
     import torch
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
+    from tppc.encoders.products import with_quick_products
+
     size = scratch_size(name)
     backend = train_vocabulary(texts, size.vocabulary)
     tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
@@ -143,5 +145,6 @@ def make_encoder(name: str, texts: Iterable[str], seed: int) -> Encoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = BertModel(config)
+    with_quick_products(model)
     model.train(False)
     return Encoder(name=name, tokenizer=tokenizer, model=model, pooling="mean", max_length=size.max_length)
