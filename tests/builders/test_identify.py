@@ -51,7 +51,7 @@ def test_what_evidence_settles_is_not_asked(asked: list[str]) -> None:
 
 
 def test_a_text_is_asked_about_once(asked: list[str]) -> None:
-    texts = ["Tom visits Boston every second Monday", "Mary likes strong black coffee"]
+    texts = ["Tom visits Boston on Monday evening", "Mary likes strong black coffee"]
     rows = pl.DataFrame({"src_text": [*texts, *texts, texts[0]], "tgt_text": [HI] * 5})
     found = with_languages(rows, "en-hi", LanguageId(), lid.Model())
     assert sorted(asked) == sorted(texts)

@@ -44,15 +44,21 @@ def _ascii_words(words: str) -> str:
     return rf"(?i-u:\b(?:{'|'.join(words.split())})\b)"
 
 
-# Words of no other language that is often written in a to z alone: neither Dutch `of`, `we`, `was`, nor Danish `for`,
-# nor Polish `do`, `my`, which count only beside one of these.
+# Words of no other language that is often written in a to z alone: neither Dutch `of`, `we`, `was`, `want`, nor Danish
+# `for`, `like`, nor Polish `do`, `my`, nor the name `Said`, which count only beside one of these.
 _ENGLISH = (
     "the and with this that you from which were they would could should their there been your when because what these "
-    "those where while than it's i'm don't she whose being every other through"
+    "those where while than it's i'm don't she whose being every other through people many much such only very then "
+    "before after between against without within during since until again always never each both another something "
+    "nothing first three year years called became become used found came went going know known think never although "
+    "however often usually behind near above below among across around early children world government history woman "
+    "women mother father friend friends village century building today tomorrow yesterday please thank"
 )
 _ENGLISH_TOO = (
     "of to for is are was not have has will can how do did if we he his her my our us me into about as at by on or be "
-    "in it its an"
+    "in it its an had a some most more two one out up so no made long large time second later old new good day days "
+    "school house city town work said like just want need over even still well number university north south east west "
+    "river war"
 )
 _HINDI = "है हैं में और नहीं था थी थे हूँ हूं यह वह इस उस लिए गया गई गए रहा रही रहे करें मैं मुझे आप क्या तुम उसने मैंने"
 _MARATHI = (
@@ -127,6 +133,6 @@ def _sure(text: pl.Expr, marks: Marks) -> pl.Expr:
     found = text.str.contains(marks.own)
     if marks.also is not None:
         both = text.str.count_matches(f"{marks.own}|{marks.also}")
-        words = text.str.count_matches(" ", literal=True) + 1
+        words = text.str.count_matches(" ") + 1
         found = found & (both >= 2) & (both >= words * _WORD_SHARE)
     return found if marks.alien is None else found & ~text.str.contains(marks.alien)

@@ -129,7 +129,7 @@ class _Side:
         judged, switched = parts["text"], parts["mixed"]
         blank = pl.Series([None] * len(texts), dtype=pl.String)
         sure = evidence.settled(judged, own, self.accepted) if recipe.shortcuts else blank
-        letters = judged.str.replace_all(r"[^\p{L}\p{M}]+", "").str.len_chars() / own.length
+        letters = (judged.str.len_chars() - judged.str.count_matches(r"[^\p{L}\p{M}]")) / own.length
         able = not lid.known_languages(self.model).isdisjoint(self.accepted)
         ask = (sure.is_null() & (letters >= recipe.min_letters)).arg_true() if able else blank.is_not_null().arg_true()
         asked = lid.prepared(judged.gather(ask))

@@ -153,20 +153,28 @@ def known_languages(model: Model) -> frozenset[str]:
 
 def prepared(texts: pl.Series) -> pl.Series:
     """What the model sees: it has hardly met capitals throughout, or vowelled Arabic."""
-    text = pl.col("text")
-    small = pl.when(text.str.contains(r"\p{Ll}")).then(text).otherwise(text.str.to_lowercase())
-    return pl.DataFrame({"text": texts}).select(small.str.replace_all(_HARAKAT, ""))["text"]
+    places = (~texts.str.contains(r"\p{Ll}")).arg_true()
+    places = places.filter(texts.gather(places).str.contains(r"\p{Lu}|\p{Lt}"))
+    if len(places):
+        texts = texts.clone().scatter(places, texts.gather(places).str.to_lowercase())
+    places = texts.str.contains(_HARAKAT).arg_true()
+    return texts.clone().scatter(places, texts.gather(places).str.replace_all(_HARAKAT, "")) if len(places) else texts
 
 
 def answers(texts: Iterable[str], model: Model) -> tuple[np.ndarray, np.ndarray]:
     """The most likely language of each prepared text (no newlines in it) as its place in `names(model)`, uint16, and
     its probability in steps of 1/10,000, uint16."""
     predict = _loaded(model).f.predict
-    found = [predict(f"{text}\n", 1, 0.0, "strict") for text in texts]
     place = {label: number for number, label in enumerate(_labels(model))}
-    labels = np.fromiter((place[a[0][1]] if a else len(place) - 1 for a in found), np.uint16, len(found))
-    scores = np.fromiter((a[0][0] if a else 0.0 for a in found), np.float64, len(found))
-    return labels, np.rint(np.minimum(scores, 1.0) * STEPS).astype(np.uint16)
+    labels: list[int] = []
+    scores: list[float] = []
+    for text in texts:
+        # Taken apart at once: kept, a million small lists and tuples would be looked through by the garbage collector.
+        answer = predict(f"{text}\n", 1, 0.0, "strict")
+        score, label = answer[0] if answer else (0.0, f"__label__{UNKNOWN}")
+        labels.append(place[label])
+        scores.append(score)
+    return np.array(labels, np.uint16), np.rint(np.minimum(scores, 1.0) * STEPS).astype(np.uint16)
 
 
 def probabilities(texts: Iterable[str], codes: Iterable[str], model: Model) -> np.ndarray:

@@ -20,12 +20,7 @@ _SRC, _TGT = pl.col("src_text"), pl.col("tgt_text")
 
 def _words(text: pl.Expr) -> pl.Expr:
     """Words of a normalised text: single spaces stand between them, and nowhere else."""
-    return (
-        pl.when(text.str.len_bytes() > 0)
-        .then(text.str.count_matches(" ", literal=True) + 1)
-        .otherwise(0)
-        .cast(pl.Float64)
-    )
+    return pl.when(text.str.len_bytes() > 0).then(text.str.count_matches(" ") + 1).otherwise(0).cast(pl.Float64)
 
 
 _MEASURES = {

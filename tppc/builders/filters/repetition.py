@@ -104,7 +104,7 @@ def _repetition(settings: Repetition, pair: Pair) -> pl.Expr:
         return words.list.n_unique() < settings.min_distinct_words * words.list.len()
 
     def many_words(text: pl.Expr) -> pl.Expr:
-        return text.str.count_matches(" ", literal=True) + 1 >= settings.min_words
+        return text.str.count_matches(" ") + 1 >= settings.min_words
 
     def run(text: pl.Expr) -> pl.Expr:
         return text.map_batches(

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import polars as pl
 from pydantic import Field
-from rapidfuzz.distance import Levenshtein
-from rapidfuzz.process import cpdist
 
 from tppc.builders.filters.base import SRC, TGT, Filter, Settings, either, either_language, only_where
 from tppc.builders.filters.characters import share
@@ -78,7 +76,7 @@ def _words(settings: Words, pair: Pair) -> pl.Expr:
     def test(text: pl.Expr, language: Language) -> pl.Expr:
         if not _NO_SPACES.isdisjoint(language.scripts):
             return pl.lit(False)
-        words = text.str.count_matches(" ", literal=True) + 1
+        words = text.str.count_matches(" ") + 1
         wrong = (words < settings.min_words) | (words > settings.max_words)
         if (limit := settings.max_word_chars) is None:
             return wrong
@@ -111,6 +109,9 @@ class NearIdentical(Settings):
 
 def _near_identical(settings: NearIdentical, pair: Pair) -> pl.Expr:
     def test(sides: Sequence[pl.Series]) -> pl.Series:
+        from rapidfuzz.distance import Levenshtein
+        from rapidfuzz.process import cpdist
+
         src, tgt = (side.to_list() for side in sides)
         return pl.Series(
             cpdist(src, tgt, scorer=Levenshtein.normalized_similarity, score_cutoff=settings.min_similarity) > 0
