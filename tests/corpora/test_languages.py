@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import langcodes
 import pytest
 
+from tppc.corpora import languages
 from tppc.corpora.languages import Pair, language, parse_pair
 from tppc.errors import UsageError
 
@@ -70,3 +72,8 @@ def test_pairs_keep_their_order_and_subtags() -> None:
     assert parse_pair("hi-en") == Pair("hi", "en")
     assert parse_pair("en-zh-Hans") == Pair("en", "zh-Hans")
     assert str(parse_pair("en-arz")) == "en-arz"
+
+
+def test_the_names_at_hand_are_those_of_cldr() -> None:
+    found = {code: langcodes.Language.get(code).display_name() for code in languages._NAMES}
+    assert found == languages._NAMES

@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import requests
 from filelock import FileLock, Timeout
 
 from tppc import __version__
@@ -81,6 +80,8 @@ def contact() -> str | None:
 
 def user_agent() -> str:
     """How tppc names itself to a server; sites ask for a contact (Wikimedia's policy: or be refused)."""
+    import requests
+
     return f"tppc/{__version__} ({contact() or 'no contact given'}) requests/{requests.__version__}"
 
 

@@ -16,7 +16,6 @@ from tppc.corpora.corpus import outside_of_corpora
 from tppc.corpora.manifest import NAME, Manifest, parse_manifest, read_manifest
 from tppc.corpora.stores import ObjectStore, open_store
 from tppc.errors import TppcError, UsageError
-from tppc.manifests.publication import CLAIM, publish
 
 _MADE = "corpora"
 
@@ -67,6 +66,8 @@ class Target:
                 folder.exists() and not (folder / NAME).is_file() and (not folder.is_dir() or any(folder.iterdir()))
             )
         else:
+            from tppc.manifests.publication import CLAIM
+
             names = self._store().names()
             strange = bool(names) and NAME not in names and CLAIM not in names
         if strange:
@@ -79,6 +80,8 @@ class Target:
     def deliver(self) -> None:
         """Put the corpus in `folder` to its address."""
         if self.address is not None:
+            from tppc.manifests.publication import publish
+
             publish(self.folder, self.address)
 
 

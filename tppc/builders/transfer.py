@@ -21,16 +21,16 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-
-import requests
-import urllib3
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tppc.builders.cache import Copy, Place, public_url
 from tppc.builders.polite import Stopped, contact, host_slot, http_date, pause, retry_after, user_agent
 from tppc.builders.progress import progress
 from tppc.corpora.files import COMPRESSED, DAMAGED, canonical_json, open_compressed, write_bytes
 from tppc.errors import TppcError, UsageError
+
+if TYPE_CHECKING:
+    import requests
 
 ATTEMPTS = 6
 _TIMEOUT = (20, 60)  # seconds to connect, and between two reads
@@ -40,12 +40,6 @@ _LEAST = 1 << 16
 _RETRY = {408, 425, 429, 500, 502, 503, 504}
 _SMALL = 16 << 20
 _ABSENT = {404, 410}
-_NO_URL = (
-    requests.exceptions.InvalidURL,
-    requests.exceptions.MissingSchema,
-    requests.exceptions.InvalidSchema,
-    UnicodeError,
-)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 T = TypeVar("T")
@@ -122,6 +116,8 @@ def receive(place: Place, known: Copy | None, stop: threading.Event | None) -> R
 def small_text(url: str, stop: threading.Event | None) -> str | None:
     """The text of a small file such as a list of checksums, None where there is none for us. Raises `GaveUp`."""
 
+    from urllib3.exceptions import HTTPError
+
     def act() -> str | None:
         with host_slot(url, stop=stop), _answer(url, {}) as answer:
             if answer.status_code in {*_ABSENT, 401, 403}:
@@ -129,7 +125,7 @@ def small_text(url: str, stop: threading.Event | None) -> str | None:
             _refuse(answer, url)
             try:
                 data: bytes = answer.raw.read(_SMALL, decode_content=False)
-            except (urllib3.exceptions.HTTPError, OSError) as error:
+            except (HTTPError, OSError) as error:
                 raise _Again(type(error).__name__) from error
             length = answer.headers.get("Content-Length", "")
             if length.isdigit() and len(data) < min(int(length), _SMALL):
@@ -160,22 +156,25 @@ def same_file(url: str, received: Received, length: int, stop: threading.Event |
 
 def _answer(url: str, headers: Mapping[str, str], method: str = "GET") -> requests.Response:
     """Send one request; failures of the network become `_Again`."""
+    import requests
+    from requests.exceptions import InvalidProxyURL, InvalidSchema, InvalidURL, MissingSchema, SSLError
+
     # Without a content coding: a snapshot is the file's own bytes.
     sent = {"User-Agent": user_agent(), "Accept-Encoding": "identity", **headers}
     try:
         answer = requests.request(method, url, headers=sent, stream=True, timeout=_TIMEOUT, allow_redirects=True)
-    except requests.exceptions.SSLError as error:
+    except SSLError as error:
         if (reason := _unverified(error)) is None:
             raise _Again(type(error).__name__) from error
         raise TppcError(
             f"{public_url(url)}: TLS verification failed ({reason}); if a certificate of your own network is meant, "
             "name its file in REQUESTS_CA_BUNDLE"
         ) from error
-    except requests.exceptions.InvalidProxyURL as error:
+    except InvalidProxyURL as error:
         raise UsageError("the proxy in http_proxy or https_proxy is not a URL; check it, or unset it") from error
     except requests.TooManyRedirects as error:
         raise TppcError(f"{public_url(url)}: the server redirects in a circle; check the address") from error
-    except _NO_URL as error:
+    except (InvalidURL, MissingSchema, InvalidSchema, UnicodeError) as error:
         raise UsageError(f"{public_url(url)}: not a URL that can be fetched; check --from") from error
     except (requests.RequestException, ConnectionError, TimeoutError) as error:
         raise _Again(type(error).__name__) from error
@@ -314,6 +313,8 @@ def _receive(
     place: Place, answer: requests.Response, have: int, total: int | None, stop: threading.Event | None
 ) -> Received:
     """Write the body to the part file and check its length."""
+    from urllib3.exceptions import HTTPError
+
     about = {"etag": answer.headers.get("ETag"), "last_modified": answer.headers.get("Last-Modified")}
     if have:  # a 206 under If-Range need not repeat them (RFC 9110, 15.3.7)
         kept = json.loads(place.part_meta.read_bytes())
@@ -339,7 +340,7 @@ def _receive(
                 if stop is not None and stop.is_set():
                     raise Stopped
                 pace.count(len(chunk), time.monotonic())
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except (HTTPError, OSError) as error:
             if getattr(error, "errno", None) in _FULL:
                 raise
             broken = type(error).__name__

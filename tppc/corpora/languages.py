@@ -113,6 +113,16 @@ _OWN_SCRIPT = {
     "km": ("Khmer",),
     "lo": ("Lao",),
 }
+# English names of the languages asked for most, as CLDR has them: `langcodes` would read the names of all languages in
+# all languages for one of these, which takes as long as a hundred thousand rows.
+_NAMES = {
+    "ar": "Arabic", "arz": "Egyptian Arabic", "bn": "Bangla", "cs": "Czech", "de": "German", "el": "Greek",
+    "en": "English", "es": "Spanish", "fa": "Persian", "fi": "Finnish", "fr": "French", "he": "Hebrew", "hi": "Hindi",
+    "hu": "Hungarian", "id": "Indonesian", "it": "Italian", "ja": "Japanese", "ko": "Korean", "mr": "Marathi",
+    "ne": "Nepali", "nl": "Dutch", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian",
+    "sv": "Swedish", "sw": "Swahili", "ta": "Tamil", "te": "Telugu", "th": "Thai", "tr": "Turkish", "uk": "Ukrainian",
+    "ur": "Urdu", "vi": "Vietnamese", "zh": "Chinese",
+}  # fmt: skip
 _ARABIC_VARIETIES = ("ary", "arq", "acm", "afb", "apc", "ajp", "ayl", "aeb", "acx")
 
 # Characters a text of the language needs where English needs one, measured on short everyday sentences (medians of
@@ -172,7 +182,7 @@ def language(code: str) -> Language:
     scripts = _SCRIPTS_OF_TAG.get(script_tag or "", ())
     return Language(
         code=code,
-        name=tag.display_name(),
+        name=_NAMES.get(code) or tag.display_name(),
         scripts=scripts if tag.script else _SCRIPTS.get(base, scripts),
         length=_LENGTH.get(base, _LENGTH["ar"] if variety else 1.0),
         tatoeba=_TATOEBA.get(base) or _alpha3(tag),

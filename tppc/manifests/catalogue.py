@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import jinja2
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tppc.corpora.addresses import safe_name
@@ -20,6 +19,9 @@ from tppc.corpora.manifest import Manifest, Sha256, parse_published
 from tppc.corpora.schema import SPLITS
 from tppc.corpora.stores import FolderStore, ObjectStore, Store
 from tppc.errors import TppcError, UsageError
+
+if TYPE_CHECKING:
+    import jinja2
 from tppc.manifests.versions import PATTERN, newest, order
 
 CATALOG = "catalog.json"
@@ -174,6 +176,8 @@ def _in_order(rows: dict[str, int]) -> list[tuple[str, int]]:
 
 @cache
 def _page() -> jinja2.Template:
+    import jinja2
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tppc.manifests", "."),
         autoescape=True,

@@ -26,7 +26,7 @@ from tppc.corpora.addresses import has_secrets, safe_name, scheme
 from tppc.corpora.corpus import outside_of_corpora
 from tppc.corpora.files import canonical_json, complete_or_absent, sha256_of_file, write_bytes
 from tppc.corpora.manifest import NAME, SEAL, Manifest, parse_manifest, read_manifest
-from tppc.corpora.stores import CHUNK, FolderStore, ObjectStore, Store, WebStore, in_threads, open_store
+from tppc.corpora.stores import CHUNK, FolderStore, ObjectStore, Store, in_threads, open_store
 from tppc.errors import TppcError, UsageError
 from tppc.manifests import card
 from tppc.manifests.catalogue import Entry, enter, entry_of, read_catalogue
@@ -132,11 +132,10 @@ def publish(
     store = open_store(destination)
     if isinstance(store, FolderStore) and store.path.resolve().is_relative_to(path.resolve()):
         raise UsageError(f"{destination}: lies in the corpus that is to be published; choose a --to outside of {path}")
-    if isinstance(store, WebStore):
+    if not isinstance(store, FolderStore | ObjectStore):
         raise UsageError(
             f"{store.address}: a web server can be pulled from but not published to; give a folder or a bucket"
         )
-    assert isinstance(store, FolderStore | ObjectStore), "open_store gives no other"
     known = read_catalogue(store)
     listed = catalogue or known is not None
     if listed and store.read(NAME) is not None:

@@ -8,7 +8,6 @@ pairs come from one tar archive of all 1,620 files, whose members are read where
 from __future__ import annotations
 
 import re
-import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -73,6 +72,8 @@ def _is_archive(origin: str | None) -> bool:
 
 def _members(path: Path) -> dict[str, Member]:
     """Where the files lie in an archive, by name. Only headers are read: a second or two for 65 GB."""
+    import tarfile
+
     try:
         with tarfile.open(path, "r:") as archive:
             found = [Member(Path(m.name).name, m.offset_data, m.size) for m in archive if m.isfile()]
