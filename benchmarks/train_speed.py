@@ -31,7 +31,7 @@ from typing import Any
 
 WARM_UP = 3
 WAYS = ("tppc", "sentence-transformers", "notebook")
-LEVERS = ("no length buckets", "padded", "sides apart", "AdamW in a loop", "no loader thread")
+LEVERS = ("no length buckets", "padded", "sides apart", "MKL's products", "AdamW in a loop", "no loader thread")
 
 
 def main() -> None:
@@ -141,6 +141,8 @@ def tppc(arguments: argparse.Namespace, folder: Path) -> tuple[dict[str, float],
             kept.update(found=clock.end(arguments.steps * arguments.batch_size), encoder=self.encoder)
 
     trainer.Trained.update = counted  # type: ignore[method-assign]
+    if way == "MKL's products":
+        plain_products()
     if way == "padded":
         from tppc.encoders import flat
 
@@ -161,6 +163,13 @@ def tppc(arguments: argparse.Namespace, folder: Path) -> tuple[dict[str, float],
     trainer.train(config, folder / "run")
     kept["encoder"].model.eval()
     return kept["found"], kept["encoder"]
+
+
+def plain_products() -> None:
+    """Let linear layers be PyTorch's own, also in encoders that tppc loads."""
+    from tppc.encoders import products
+
+    products.prefers_onednn = lambda: False  # type: ignore[assignment]
 
 
 def sentence_transformers(arguments: argparse.Namespace, folder: Path) -> tuple[dict[str, float], Any]:
@@ -218,6 +227,7 @@ def notebook(arguments: argparse.Namespace) -> tuple[dict[str, float], Any]:
 
     from tppc.encoders.load import load_encoder
 
+    plain_products()
     encoder = load_encoder(arguments.encoder, max_length=128)
     model, size = encoder.model, encoder.hidden_size
     projection = torch.nn.Linear(size, size)
