@@ -5,6 +5,13 @@ command line prints the message without a traceback (unless `--debug`) and exits
 `AssertionError` or any other exception means a fault in tppc itself.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class TppcError(Exception):
     """Something outside tppc is wrong: a file, a network answer, a folder. Exit status 1."""
@@ -16,3 +23,14 @@ class UsageError(TppcError):
     """The request itself makes no sense: unknown language, the same language twice. Exit status 2."""
 
     exit_code = 2
+
+
+def misfit(error: ValidationError) -> tuple[str, str]:
+    """The first thing that pydantic found wrong: where (`objectives.tpp.scale`, empty for the whole), and what, in
+    words that can follow a colon."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return where, "unknown key"
+    said = first["msg"].removeprefix("Value error, ")
+    return where, f"{said[:1].lower()}{said[1:]}"

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tppc.builders import lid, mixed
+from tppc.builders import code_switched, lid
 from tppc.builders.build import build
 from tppc.builders.identify import with_languages
 from tppc.builders.recipe import LanguageId, load_recipe
@@ -145,7 +145,7 @@ def test_two_languages_in_one_script_are_found_by_both_ends() -> None:
 
 def test_parts_leave_what_shares_a_script_alone() -> None:
     texts = pl.Series(["ein text with words"])
-    found = mixed.parts(texts, language("en"), language("de"), 0.25)
+    found = code_switched.parts(texts, language("en"), language("de"), 0.25)
     assert found["text"].to_list() == texts.to_list()
     assert not found["mixed"].any()
 

@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from tppc.builders.mix import mix
-from tppc.builders.mixing import side_by_side
-from tppc.builders.mixture import MixSettings
+from tppc.builders.mixture.mix import mix
+from tppc.builders.mixture.rows import side_by_side
+from tppc.builders.mixture.shares import MixSettings
 from tppc.cli import app
 from tppc.corpora.corpus import Corpus
 from tppc.corpora.languages import Pair

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tppc.builders.mixture import Lottery, MixSettings, lots, shares
+from tppc.builders.mixture.shares import Lottery, MixSettings, lots, shares
 
 
 def settings(**values: object) -> MixSettings:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import typer
 from cipher import cipher_pairs
 from factory import write_corpus, write_mixture
@@ -99,6 +102,25 @@ def test_mining_with_gold_pairs_and_a_threshold_from_elsewhere(
     run("bitext", "--corpus", files["corpus"], "--encoder", encoder, "--out", str(out))
     latest = read_results([out])[-1]
     assert (latest.n, latest.dataset) == (20, "made/en-hi:test")  # the dev split chose, all of test is scored
+
+
+def test_what_two_encoders_mined_is_compared_by_resampling(
+    tiny: Encoder, encoder: str, files: dict[str, str], tmp_path: Path
+) -> None:
+    worse = replace(tiny, model=copy.deepcopy(tiny.model))
+    with torch.no_grad():
+        worse.model.get_input_embeddings().weight.zero_()  # every text of one length is the same to it
+    save_encoder(worse, tmp_path / "worse")
+    three = ["--src", files["b.en"], "--tgt", files["b.hi"], "--gold", files["b.gold"], "--pair", "en-hi"]
+    roles = ["--encoder", encoder, "--baseline", str(tmp_path / "worse")]
+    kept = ["--out", str(tmp_path / "r.jsonl"), "--predictions", str(tmp_path / "p")]
+    rows = json.loads(run("bitext", *three, *roles, *kept, "--threshold", "0.5", "--json")[0])
+    mined = next(row for row in rows if row["task"] == "bitext" and row["metric"] == "f1")
+    tested = mined["test"]
+    assert tested["value"] == pytest.approx(mined["trained"]["mean"] - mined["baseline"]["mean"])
+    assert tested["low"] <= tested["value"] <= tested["high"]
+    assert 0 < tested["p_bootstrap"] <= mined["holm"] <= 1
+    assert run("bitext", *three, *roles, "--threshold", "0.5")[0].count(" p ") >= 1
 
 
 def test_diagnose_prints_both_tables_and_keeps_the_numbers(encoder: str, files: dict[str, str], tmp_path: Path) -> None:

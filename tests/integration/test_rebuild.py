@@ -17,8 +17,8 @@ from factory import write_corpus
 from servers import serving
 
 from tppc.builders.build import build
-from tppc.builders.mix import mix
-from tppc.builders.mixture import MixSettings
+from tppc.builders.mixture.mix import mix
+from tppc.builders.mixture.shares import MixSettings
 from tppc.builders.rebuild import pip_line, rebuild
 from tppc.builders.recipe import load_recipe
 from tppc.corpora.corpus import Corpus

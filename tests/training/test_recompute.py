@@ -84,6 +84,17 @@ def test_a_run_with_checkpointed_activations_is_the_run_without(
 
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
+def test_without_a_compiler_nothing_begins(
+    made: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.delenv("CC", raising=False)
+    with pytest.raises(UsageError, match=r"--compile needs a C\+\+ compiler"):
+        run(made, tmp_path / "run", compile=True)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.skipif("TPPC_CHAOS_KILLS" not in os.environ, reason="compiles for a minute; `make chaos` does it")
 def test_a_compiled_encoder_trains_as_the_plain_one(made: tuple[Path, Path], tmp_path: Path) -> None:
     if shutil.which("g++") is None:

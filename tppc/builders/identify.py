@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tppc.builders import evidence, lid, mixed
+from tppc.builders import code_switched, evidence, lid
 from tppc.builders.clean import bucket_name, write_funnel
 from tppc.builders.lid_cache import Answers, folder_of, keys_of
 from tppc.builders.recipe import LanguageId
@@ -76,7 +76,7 @@ def with_languages(
             verdicts = pl.DataFrame({"text": texts}).join(verdicts, on="text", how="left", maintain_order="left")
         frames.append(verdicts.drop("text").rename(lambda name, side=side: f"{side}_{_COLUMN[name]}"))  # type: ignore[misc]
     rows = pl.concat([rows, *frames], how="horizontal")
-    label = pl.lit(mixed.LABEL)
+    label = pl.lit(code_switched.LABEL)
     wrong = pl.any_horizontal("src_wrong", "tgt_wrong")
     switched = pl.any_horizontal(pl.col("src_lid", "tgt_lid") == label).fill_null(False) & (recipe.mixed == "refuse")
     reason = pl.when(wrong).then(pl.lit(_WRONG)).when(switched).then(pl.lit(_MIXED))
@@ -125,7 +125,7 @@ class _Side:
         """`text`, `lid`, `score`, `wrong` of distinct texts. Texts that are too short, or in a language that the model
         does not know, keep null and pass."""
         recipe, own = self.recipe, self.own
-        parts = mixed.parts(texts, own, self.other, recipe.mixed_share)
+        parts = code_switched.parts(texts, own, self.other, recipe.mixed_share)
         judged, switched = parts["text"], parts["mixed"]
         blank = pl.Series([None] * len(texts), dtype=pl.String)
         sure = evidence.settled(judged, own, self.accepted) if recipe.shortcuts else blank
@@ -152,7 +152,7 @@ class _Side:
         both = pl.col("mixed") & ~pl.col("wrong")
         return found.select(
             "text",
-            lid=pl.when(both).then(pl.lit(mixed.LABEL)).otherwise("lid"),
+            lid=pl.when(both).then(pl.lit(code_switched.LABEL)).otherwise("lid"),
             score=pl.when(both).then(None).otherwise("score"),
             wrong="wrong",
         )
@@ -189,7 +189,7 @@ class _Side:
         least = self.recipe.confidence[0].min_other * lid.STEPS
         theirs = self.recipe.accepted(self.other)
         sides = []
-        for end in mixed.ends(texts.gather(long).to_list()):
+        for end in code_switched.ends(texts.gather(long).to_list()):
             labels, scores = lid.answers(end, self.model)
             names = np.where(scores >= least, np.array(self.names)[labels], "")
             sides.append((np.isin(names, self.accepted), np.isin(names, theirs)))

@@ -18,8 +18,8 @@ from pathlib import Path
 from tppc.builders.build import build
 from tppc.builders.download import is_url
 from tppc.builders.engine import versions
-from tppc.builders.mix import mix
-from tppc.builders.mixture import MixSettings
+from tppc.builders.mixture.mix import mix
+from tppc.builders.mixture.shares import MixSettings
 from tppc.builders.progress import note
 from tppc.builders.recipe import load_recipe
 from tppc.builders.rescore import rescore

@@ -18,7 +18,7 @@ from tppc.builders.sources import source_named, source_names
 from tppc.builders.sources.base import Options, Source
 from tppc.corpora.files import sha256_of_value
 from tppc.corpora.languages import Language
-from tppc.errors import TppcError, UsageError
+from tppc.errors import TppcError, UsageError, misfit
 
 
 class _Part(BaseModel):
@@ -204,9 +204,8 @@ class Recipe(_Part):
 
 
 def _misfit(where: str, error: ValidationError) -> UsageError:
-    first = error.errors()[0]
-    place = ".".join(map(str, first["loc"])) or "recipe"
-    return UsageError(f"{where}: {place}: {first['msg']}; `tppc build --dry-run` prints every setting")
+    place, said = misfit(error)
+    return UsageError(f"{where}: {place or 'recipe'}: {said}; `tppc build --dry-run` prints every setting")
 
 
 def _of_manifest(text: str) -> dict[str, Any]:

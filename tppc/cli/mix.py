@@ -43,8 +43,8 @@ def mix(
     """
     from pydantic import ValidationError
 
-    from tppc.builders.mix import mix as run
-    from tppc.builders.mixture import MixSettings
+    from tppc.builders.mixture.mix import mix as run
+    from tppc.builders.mixture.shares import MixSettings
     from tppc.cli.funnels import print_funnels
     from tppc.corpora.corpus import Corpus
 

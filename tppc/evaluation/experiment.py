@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tppc.encoders.scratch import is_scratch
-from tppc.errors import TppcError, UsageError
+from tppc.errors import TppcError, UsageError, misfit
 from tppc.evaluation.finetune import FineTuning
 from tppc.evaluation.readers.options import ReadOptions
 from tppc.evaluation.selection import Selection
@@ -142,13 +142,13 @@ class Experiment(BaseModel):
             try:
                 self.fine_tuning_of(task)
             except ValidationError as error:
-                first = error.errors()[0]
-                raise ValueError(f"tasks.{name}.fine_tuning.{first['loc'][0]}: {first['msg'].lower()}") from None
+                where, said = misfit(error)
+                raise ValueError(f"tasks.{name}.fine_tuning.{where}: {said}") from None
         for folders, (name, objectives) in product(self.corpora.values(), self.objectives.items()):
             try:
                 self._training(folders, objectives)
             except UsageError as error:
-                said = str(error).replace("extra inputs are not permitted", "unknown key")
+                said = str(error)
                 inside = said.removeprefix("objectives.")
                 key = said.partition(":")[0].partition(".")[0]
                 where = f"objectives.{name}." if inside != said else "training." if key in self.training else ""
@@ -187,11 +187,8 @@ def load_experiment(path: Path) -> Experiment:
     try:
         found = Experiment.model_validate(read)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        what = "unknown key" if first["type"] == "extra_forbidden" else f"{said[:1].lower()}{said[1:]}"
-        raise UsageError(f"{path}: {where + ': ' if where else ''}{what}; see docs/evaluation.md") from None
+        where, said = misfit(error)
+        raise UsageError(f"{path}: {where + ': ' if where else ''}{said}; see docs/evaluation.md") from None
     return _with_paths(found, path.resolve().parent)
 
 

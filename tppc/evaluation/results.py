@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tppc.errors import TppcError
+from tppc.errors import TppcError, misfit
 
 Role = Literal["baseline", "trained", "control", "trivial"]
 
@@ -98,10 +98,9 @@ def read_results(paths: Sequence[Path]) -> list[Result]:
             try:
                 results.append(Result.model_validate_json(line))
             except ValidationError as error:
-                first = error.errors()[0]
-                where = ".".join(str(part) for part in first["loc"]) or "the line"
+                where, said = misfit(error)
                 raise TppcError(
-                    f"{path}, line {number}: not a result ({where}: {first['msg'].lower()}); "
+                    f"{path}, line {number}: not a result ({where or 'the line'}: {said}); "
                     "remove the line, or give a file that `tppc evaluate` wrote"
                 ) from None
     return results

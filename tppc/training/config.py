@@ -14,7 +14,7 @@ from tppc.corpora.languages import language
 from tppc.corpora.sampling import PROPORTIONAL, Sampling
 from tppc.encoders.load import Pooling
 from tppc.encoders.scratch import is_scratch, scratch_size
-from tppc.errors import TppcError, UsageError
+from tppc.errors import TppcError, UsageError, misfit
 from tppc.training.curriculum import CurriculumSettings
 from tppc.training.mining import HardNegatives
 from tppc.training.objectives import TAKE_HARD, ObjectiveSettings, kind_of, parse_settings, unpaired_names
@@ -243,11 +243,9 @@ def load_config(
     try:
         return TrainConfig.model_validate(merged)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(p) for p in first["loc"])
-        text = first["msg"].removeprefix("Value error, ")
+        where, said = misfit(error)
         source = f" ({toml})" if toml is not None else ""
-        raise UsageError(f"{where + ': ' if where else ''}{text[:1].lower()}{text[1:]}{source}") from error
+        raise UsageError(f"{where + ': ' if where else ''}{said}{source}") from error
 
 
 def _merge(base: dict[str, Any], layer: Mapping[str, Any]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,12 +54,21 @@ class Sources:
 def opened(config: TrainConfig, world: int) -> tuple[Sources, TrainConfig]:
     """The sources, and the config with nothing left open (see `resolved`).
 
-    Raises also `UsageError` for a tracker that is not installed.
+    Raises also `UsageError` for a tracker that is not installed, and where there is no compiler for `compile`.
     """
     check_trackers(config.track)
+    if config.compile:
+        check_compiler()
     corpora = [Corpus(c.path) for c in config.corpora]
     sources = Sources(corpora, {one.language: TextFile(Path(one.path)) for one in config.monolingual})
     return resolved(config, sources, world)
+
+
+def check_compiler() -> None:
+    """Raise `UsageError` where `torch.compile` would find no compiler: it builds C++ for CPUs and its launchers of CUDA
+    kernels in C."""
+    if not any(shutil.which(name) for name in (os.environ.get("CXX") or "g++", os.environ.get("CC") or "gcc")):
+        raise UsageError("--compile needs a C++ compiler (g++, or what CXX names); install one, or leave it out")
 
 
 def checked(config: TrainConfig, sources: Sources, out: Path, resume: bool) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, cast
 
 import typer
@@ -133,7 +134,7 @@ def keep(out: Path | None, results: list[Result]) -> None:
 
 def measure_each(
     parts: Iterable[Part],
-    measure: Callable[[Part, Path | None], list[Result]],
+    measure: Callable[[Part, Path], list[Result]],
     *,
     out: Path | None,
     predictions: Path | None,
@@ -142,16 +143,18 @@ def measure_each(
 ) -> None:
     """Measure on each part of the data, keep what was found as soon as it is there, and print the table of all.
 
-    `measure` takes a part and the folder that predictions go to.
+    `measure` takes a part and the folder that predictions go to: where nobody keeps them, one that is removed once
+    differences are tested.
     """
     keep(out, [])
-    place = predictions_beside(out, predictions)
     results: list[Result] = []
-    for part in parts:
-        found = measure(part, place)
-        keep(out, found)
-        results += found
-    show(results, how, all_metrics, places=[place] if place else [])
+    with TemporaryDirectory(prefix="tppc-") as passing:
+        place = predictions_beside(out, predictions) or Path(passing)
+        for part in parts:
+            found = measure(part, place)
+            keep(out, found)
+            results += found
+        show(results, how, all_metrics, places=[place])
 
 
 def show(results: list[Result], how: str, all_metrics: bool, layout: str = "long", places: Sequence[Path] = ()) -> None:

@@ -25,7 +25,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
-from tppc.errors import UsageError
+from tppc.errors import UsageError, misfit
 from tppc.training.distribution import Ranks
 
 
@@ -210,9 +210,8 @@ def parse_settings(name: str, values: Mapping[str, Any]) -> ObjectiveSettings:
     try:
         settings: ObjectiveSettings = _module(name).Settings.model_validate(dict(values))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(["objectives", name, *(str(p) for p in first["loc"])])
-        raise UsageError(f"{where}: {first['msg'][:1].lower()}{first['msg'][1:]}") from error
+        where, said = misfit(error)
+        raise UsageError(f"objectives.{name}{'.' + where if where else ''}: {said}") from error
     return settings
 
 

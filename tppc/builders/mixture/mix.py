@@ -15,8 +15,8 @@ from filelock import FileLock
 from tppc.builders.checkout import commit
 from tppc.builders.descendant import name_of, stands
 from tppc.builders.engine import versions
-from tppc.builders.mixing import Mixing
-from tppc.builders.mixture import MixSettings
+from tppc.builders.mixture.rows import Mixing
+from tppc.builders.mixture.shares import MixSettings
 from tppc.builders.pack import Packed, pack
 from tppc.builders.progress import note
 from tppc.builders.rejects import Rejects

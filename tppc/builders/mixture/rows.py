@@ -3,7 +3,7 @@
 Shards are sorted by the order key, so the corpora are read side by side, piece by piece, and nothing is held but the
 pieces and the keys of the held-out rows. Of equal pairs the corpus that was named first keeps its row. Held-out rows of
 the corpora stay held out: dev and test of the mixture are those of the corpora, and train drops every row that shares a
-text with one of them. What is left is counted, a limit is found for each corpus (`mixture.Lottery`), and the rows
+text with one of them. What is left is counted, a limit is found for each corpus (`shares.Lottery`), and the rows
 below it are written.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from tppc.builders.mixture import Lottery, MixSettings, lots, shares
+from tppc.builders.mixture.shares import Lottery, MixSettings, lots, shares
 from tppc.corpora.corpus import Corpus
 from tppc.corpora.keys import order_keys
 from tppc.corpora.languages import Pair

@@ -1,0 +1,1 @@
+"""`tppc corpora mix`: a corpus out of several (`mix`), which rows (`rows`), and how many of each (`shares`)."""
