@@ -20,7 +20,7 @@ from tppc.builders import lid, lid_cache
 from tppc.builders.clean import bucket_bits, clean
 from tppc.builders.cleaning import cleaning_of
 from tppc.builders.download import Fetched, check_pins
-from tppc.builders.engine import Engine, Task, kept_workers, run_tasks, sweep, versions
+from tppc.builders.engine import Engine, Task, kept_workers, run_tasks, start_workers, sweep, versions
 from tppc.builders.gather import funnel_of, gather, readable
 from tppc.builders.identify import identify
 from tppc.builders.learn import COUNT as LEARNED
@@ -265,7 +265,7 @@ def _run(
     code = plugin_digest(entry.name)
     several = engine.kind == "ray" or (engine.workers or 1) > 1
     if entry.split is not None and (several or not entry.splits_for_speed):
-        partitions = _split(partitions, code, work, _SPLIT_FROM_BYTES if entry.splits_for_speed else 0)
+        partitions = _split(partitions, code, work, _SPLIT_FROM_BYTES if entry.splits_for_speed else 0, engine)
     cleaning = cleaning_of(recipe)
     if recipe.filters.learns:
         cleaning = with_learned(cleaning, partitions, missing, lambda tasks: run_tasks(tasks, work, engine), work)
@@ -360,12 +360,17 @@ def _run(
         target.deliver()
 
 
-def _split(partitions: Sequence[Partition], code: str | None, work: Workspace, least: int) -> list[Partition]:
-    """Cut partitions whose files have `least` bytes into smaller ones; a killed pass goes on where it was."""
+def _split(
+    partitions: Sequence[Partition], code: str | None, work: Workspace, least: int, engine: Engine
+) -> list[Partition]:
+    """Cut partitions whose files have `least` bytes into smaller ones, in this process, while those of `engine` start;
+    a killed pass goes on where it was."""
     large = [p for p in partitions if max(Path(file).stat().st_size for file in p.files.values()) >= least]
     tasks = [
         Task("split", split, {"partition": p}, {"partition": p.identity, "plugin": code}, resumable=True) for p in large
     ]
+    if large:
+        start_workers(engine)
     cut = [part for folder in run_tasks(tasks, work, Engine()) for part in parts_of(folder)] if large else []
     return [*(p for p in partitions if p not in large), *cut]
 

@@ -9,6 +9,7 @@ run again, `ATTEMPTS` times in all; then the error names the task and its input.
 from __future__ import annotations
 
 import errno
+import importlib
 import multiprocessing
 import os
 import secrets
@@ -223,6 +224,21 @@ def kept_workers() -> Iterator[None]:
     finally:
         _keeping.pop()
         _end_pools()
+
+
+def start_workers(engine: Engine) -> None:
+    """Start the processes of this machine that the next step will want, while this one is still busy: inside
+    `kept_workers`. Each takes half a second to import what it runs."""
+    if engine.kind == "local" and _keeping and (workers := engine.workers or 1) > 1:
+        pool = _pool(workers)
+        for _ in range(workers):
+            pool.submit(_imported)
+        _pools.append((workers, pool))
+
+
+def _imported() -> None:
+    """What a worker is asked first: its answer takes as long as the imports."""
+    importlib.import_module("tppc.builders.build")
 
 
 def _end_pools() -> None:

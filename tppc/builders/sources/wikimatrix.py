@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -262,19 +263,26 @@ def _place(partition: Partition) -> tuple[Path, Member | None]:
 
 
 def _split(folder: Path, partition: Partition) -> list[Partition]:
-    """Cut a file into plain ones of whole lines, which know the number of their first line."""
+    """Cut a file into plain ones of whole lines, which know the number of their first line. A part is written while the
+    next one is unpacked."""
     path, member = _place(partition)
     size = max(_CHUNK, (member.size if member else path.stat().st_size) // _CHUNKS)
     parts: list[Partition] = []
     first = 1
     try:
-        for number, data in enumerate(line_blocks(path, member, size)):
-            part = folder / f"{number:05d}.tsv"
-            part.write_bytes(data)
-            parts.append(replace(partition, files={"pairs": str(part)}, options={"part": number, "first": first}))
-            first += data.count(b"\n")
-            if partition.limit is not None and first > partition.limit:
-                break
+        with ThreadPoolExecutor(1) as writer:
+            written: Future[int] | None = None
+            for number, data in enumerate(line_blocks(path, member, size)):
+                part = folder / f"{number:05d}.tsv"
+                if written is not None:
+                    written.result()
+                written = writer.submit(part.write_bytes, data)
+                parts.append(replace(partition, files={"pairs": str(part)}, options={"part": number, "first": first}))
+                first += data.count(b"\n")
+                if partition.limit is not None and first > partition.limit:
+                    break
+            if written is not None:
+                written.result()
     except Broken as broken:
         raise damaged(path / member.name if member else path, first - 1, str(broken)) from broken
     return parts
