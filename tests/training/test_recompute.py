@@ -82,8 +82,6 @@ def test_a_run_with_checkpointed_activations_is_the_run_without(
     assert all(torch.equal(weight, checkpointed[1][name]) for name, weight in plain[1].items())
 
 
-@pytest.mark.chaos
-@pytest.mark.timeout(600)
 def test_without_a_compiler_nothing_begins(
     made: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +93,8 @@ def test_without_a_compiler_nothing_begins(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
 @pytest.mark.skipif("TPPC_CHAOS_KILLS" not in os.environ, reason="compiles for a minute; `make chaos` does it")
 def test_a_compiled_encoder_trains_as_the_plain_one(made: tuple[Path, Path], tmp_path: Path) -> None:
     if shutil.which("g++") is None:
