@@ -243,7 +243,7 @@ def _imported() -> None:
 
 def _end_pools() -> None:
     while not _keeping and _pools:
-        _pools.pop()[1].shutdown()
+        _pools.pop()[1].shutdown(wait=False)  # they take half a second to end, in which the work folder is cleared
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

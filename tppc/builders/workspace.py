@@ -146,7 +146,12 @@ class Workspace:
         if self.address is not None:
             store = _store(self.address)
             in_threads(store.remove, store.sizes())
-        shutil.rmtree(self.folder, ignore_errors=self.address is not None)  # a cluster's machines have cleared it
+        cleared = self.address is not None  # by the machines of a cluster
+        if cleared and not self.folder.is_dir():
+            return
+        folders = [entry.path for entry in os.scandir(self.folder) if entry.is_dir(follow_symlinks=False)]
+        in_threads(lambda folder: shutil.rmtree(folder, ignore_errors=cleared), folders)
+        shutil.rmtree(self.folder, ignore_errors=cleared)
 
 
 def workspace(address: str | Path) -> Workspace:
