@@ -151,6 +151,7 @@ def _build(source: str, pairs: Sequence[Pair] | None, out: Path | str, asked: _S
     check_pins([file for files in fetched.values() for file in files], request.pins)
     digest = recipe.digest(entry)
     with _only_one(work, entry.name):
+        work.clear()
         standing = {name: _stands(target, fetched[name], digest) for name, target in targets.items()}
         missing = [name for name in targets if not standing[name]]
         wanted = [p for p in partitions if any(name in missing for name in p.pairs)]
@@ -179,6 +180,8 @@ def _build(source: str, pairs: Sequence[Pair] | None, out: Path | str, asked: _S
                     scorer=scorer,
                     places=places,
                 )
+            work.remove()
+        elif work.at_last:  # a build was killed after its last corpus stood
             work.remove()
     return list(targets.values())
 
@@ -218,6 +221,8 @@ def _only_one(work: Workspace, source: str) -> Iterator[None]:
         work.folder.mkdir(parents=True, exist_ok=True)  # the other one may have cleaned up behind us
         yield
     finally:
+        if work.folder.is_dir() and not any(work.folder.iterdir()):  # nothing was to do
+            work.folder.rmdir()
         lock.release()
 
 
@@ -339,6 +344,8 @@ def _run(
 
     for name, folders, protected in zip(missing, selected, told, strict=True):
         target = targets[name]
+        if name == missing[-1]:
+            work.mark_last()
         written = target.written()  # by a build that was killed before it was delivered
         if written is None or not _same(written, fetched[name], recipe.digest(entry)):
             mine = [i for i, (n, _) in enumerate(numbered) if n == name]

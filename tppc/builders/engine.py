@@ -168,6 +168,7 @@ def sweep(work: Workspace) -> None:
     """Remove what tasks that were killed left unfinished; nobody else may be working here."""
     for left in work.folder.glob(f"{TEMPORARY}*"):
         shutil.rmtree(left)
+    work.mark_last(False)
 
 
 def _worker() -> None:

@@ -30,6 +30,7 @@ from tppc.errors import TppcError
 DONE = ".done.json"
 # Counts and rejected examples, which the machine that runs the build adds up; rows stay where they are.
 _REPORTS = (".json", "rejects.arrow")
+_LAST = "last-corpus"
 
 
 @lru_cache
@@ -141,17 +142,40 @@ class Workspace:
             write_bytes(copy.parent / DONE, marker)
         return copy
 
+    def mark_last(self, last: bool = True) -> None:
+        """Note that only the last corpus of a build is still to be put in its place: once it stands, nobody needs this
+        folder; or that it is not so."""
+        mark = self.folder / _LAST
+        if last:
+            mark.touch()
+        else:
+            mark.unlink(missing_ok=True)
+
+    @property
+    def at_last(self) -> bool:
+        """Whether `mark_last` was the last word."""
+        return (self.folder / _LAST).is_file()
+
     def remove(self) -> None:
-        """Remove every output, here and on the store."""
+        """Remove every output, here and on the store. What a kill leaves of this folder, `clear` removes."""
         if self.address is not None:
             store = _store(self.address)
             in_threads(store.remove, store.sizes())
-        cleared = self.address is not None  # by the machines of a cluster
-        if cleared and not self.folder.is_dir():
-            return
-        folders = [entry.path for entry in os.scandir(self.folder) if entry.is_dir(follow_symlinks=False)]
-        in_threads(lambda folder: shutil.rmtree(folder, ignore_errors=cleared), folders)
-        shutil.rmtree(self.folder, ignore_errors=cleared)
+        self.clear()
+        if self.folder.is_dir():  # the machines of a cluster have cleared theirs
+            self.folder.rename(self._removed)
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove what is left of a folder whose removal was interrupted."""
+        if self._removed.is_dir():
+            folders = [entry.path for entry in os.scandir(self._removed) if entry.is_dir(follow_symlinks=False)]
+            in_threads(shutil.rmtree, folders)
+            shutil.rmtree(self._removed)
+
+    @property
+    def _removed(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.removed")
 
 
 def workspace(address: str | Path) -> Workspace:
