@@ -33,4 +33,4 @@ def misfit(error: ValidationError) -> tuple[str, str]:
     if first["type"] == "extra_forbidden":
         return where, "unknown key"
     said = first["msg"].removeprefix("Value error, ")
-    return where, f"{said[:1].lower()}{said[1:]}"
+    return where, said if said[1:2].isupper() else f"{said[:1].lower()}{said[1:]}"  # `OPUS has no ...` stays

@@ -257,7 +257,7 @@ def test_what_opus_does_not_have_is_a_wrong_request(
 ) -> None:
     with pytest.raises(UsageError, match=re.escape(says)):
         make(opus.url("/opusapi/"), tmp_path / "out", **options)
-    with pytest.raises(UsageError, match="opus: corpus: String should match"):
+    with pytest.raises(UsageError, match="opus: corpus: string should match"):
         load_recipe(None, opus={"corpus": "../../x"})
 
 
