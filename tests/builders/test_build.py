@@ -19,12 +19,10 @@ from snapshots import matrix_rows
 from truth import by_kind
 
 from tppc.builders import clean as clean_module
-from tppc.builders import workspace as workspace_module
 from tppc.builders.build import build
 from tppc.builders.merge import merge
 from tppc.builders.recipe import Holdout, load_recipe
 from tppc.builders.row_files import RunWriter, read_rows
-from tppc.builders.workspace import Workspace
 from tppc.corpora.files import sha256_of_file
 from tppc.corpora.languages import Pair
 from tppc.errors import TppcError, UsageError
@@ -290,37 +288,6 @@ def test_killed_between_two_publishes(
     assert clean
     assert len(build("wikimatrix", pairs, origin=str(folder), out=tmp_path / "out")) == 2
     assert not (tmp_path / "out" / ".work" / "wikimatrix").exists()
-
-
-@pytest.mark.parametrize("step", ["before", "half-way"])
-def test_killed_while_the_work_folder_goes_the_next_start_removes_it(
-    wikimatrix: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    class Killed(BaseException):
-        """As SIGKILL, but that `finally` runs."""
-
-    def die(*_: Any) -> None:
-        raise Killed
-
-    mirror, out = wikimatrix(matrix_rows(300)), tmp_path / "out"
-    with monkeypatch.context() as context:
-        if step == "before":
-            context.setattr(Workspace, "remove", die)
-        else:
-            context.setattr(workspace_module, "in_threads", die)
-        with pytest.raises(Killed):
-            build("wikimatrix", EN_HI, origin=str(mirror), out=out)
-    assert any((out / ".work").glob("wikimatrix*/*")), "something is left"
-    build("wikimatrix", EN_HI, origin=str(mirror), out=out)
-    assert [path.name for path in (out / ".work").iterdir()] == ["wikimatrix.lock"]
-
-
-def test_what_another_build_left_is_not_removed_with_it(wikimatrix: Callable[..., Path], tmp_path: Path) -> None:
-    mirror, out = wikimatrix(matrix_rows(300)), tmp_path / "out"
-    build("wikimatrix", EN_HI, origin=str(mirror), out=out)
-    (out / ".work" / "wikimatrix" / "clean-of-another-pair").mkdir(parents=True)
-    build("wikimatrix", EN_HI, origin=str(mirror), out=out)
-    assert (out / ".work" / "wikimatrix" / "clean-of-another-pair").is_dir()
 
 
 def test_two_builds_at_once_do_not_hurt_each_other(wikimatrix: Callable[..., Path], tmp_path: Path) -> None:

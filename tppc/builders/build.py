@@ -180,8 +180,7 @@ def _build(source: str, pairs: Sequence[Pair] | None, out: Path | str, asked: _S
                     scorer=scorer,
                     places=places,
                 )
-            work.remove()
-        elif work.at_last:  # a build was killed after its last corpus stood
+        if work.at_last:  # of this build, or of one that was killed after its last corpus stood
             work.remove()
     return list(targets.values())
 
