@@ -321,7 +321,7 @@ def test_what_is_not_there_is_told_with_what_is(corpus: Path, tmp_path: Path) ->
     catalog = tmp_path / "c" / "catalog.json"
     good = catalog.read_text()
     for bad, said in (
-        (good.replace('"made/en-hi"', '"../x"'), r"corpora\.0\.name: Value error, '\.\./x' is no name of a corpus"),
+        (good.replace('"made/en-hi"', '"../x"'), r"corpora\.0\.name: '\.\./x' is no name of a corpus"),
         (good.replace("1.0.0", "1.0." + "9" * 5000), r"corpora\.0\.version"),
         (good.replace("catalogue/1", "catalogue/2"), "reads 'tppc-catalogue/1'; install the one that wrote it"),
         ("[" * 200_000, "not a catalogue"),

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from tppc.corpora.files import canonical_json, sha256_of_value, write_bytes
 from tppc.corpora.languages import Pair, parse_pair
-from tppc.errors import TppcError, UsageError
+from tppc.errors import TppcError, UsageError, misfit
 
 FORMAT: Final = "tppc-manifest/1"
 NAME = "manifest.json"
@@ -387,8 +387,8 @@ def parse_published(model: type[M], form: str, data: bytes, where: str, fault: s
     except (ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0]
         if isinstance(error, ValidationError):
-            first = error.errors()[0]
-            reason = f"{'.'.join(map(str, first['loc'])) or 'all of it'}: {first['msg']}"
+            place, said = misfit(error)
+            reason = f"{place or 'all of it'}: {said}"
         raise TppcError(f"{where}: {fault} ({reason}); {remedy}") from error
 
 
