@@ -26,6 +26,8 @@ from tppc.corpora.files import DAMAGED, MAGIC, decompressed
 _BLOCK = 1 << 20  # bytes of a block, about: its arrays still fit the cache of a core
 _READ = 1 << 20  # bytes decompressed at a time; small reads would make the two threads wait for each other
 _TAB, _NEWLINE = 9, 10
+# How zlib, gzip and zstd begin, and what may begin so: polars unpacks what it takes for compressed.
+_PACKED = (b"x", b"\x1f", b"(")
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,8 @@ def even_columns(data: bytes, names: Sequence[str]) -> pl.DataFrame | None:
     None where a line has more or fewer fields or an empty one, or holds a carriage return or what is not UTF-8.
     """
     if b"\r" in data or data.startswith(BOM_UTF8) or data.endswith(b"\n\n"):  # polars takes these off
+        return None
+    if data.startswith(_PACKED):
         return None
     try:
         found = pl.read_csv(
