@@ -162,15 +162,21 @@ def _disk() -> list[dict[str, Any]]:
 
 
 def _language_id() -> dict[str, Any]:
-    """Whether the bundled language-ID model is there, whole, and answers."""
-    from tppc.builders.lid import Model, answers
+    """Whether the bundled language-ID model is there, whole, and answers as fastText's own library does."""
+    import polars as pl
+
+    from tppc.builders.lid import Library, Model, answers, names
 
     model = Model()
+    texts = pl.Series(["The children are playing in the garden behind the house.", "子供たちは庭で遊んでいる。"])
     try:
-        codes, _ = answers(["The children are playing in the garden behind the house."], model)
+        codes, _ = answers(texts, model)
+        library = Library(model)
+        expected, _ = library.best(texts)
     except (TppcError, ImportError, OSError) as error:
         return {"model": model.name, "works": False, "reason": str(error)}
-    return {"model": model.name, "works": bool(len(codes)), "reason": None}
+    same = [names(model)[code] for code in codes] == [library.labels[label] for label in expected]
+    return {"model": model.name, "works": same, "reason": None if same else "fastText's library answers otherwise"}
 
 
 def _probe(seconds: float) -> dict[str, Any]:

