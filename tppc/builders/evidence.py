@@ -102,37 +102,36 @@ def settled(texts: pl.Series, language: Language, accepted: Collection[str]) -> 
         accepted: the codes that count as `language`. Where a variety that evidence cannot tell from it does not count,
         nothing is settled as the language itself.
     """
-    own = language.lid[0]
-    frame = pl.DataFrame({"text": texts})
-    text = pl.col("text")
+    own, marks = language.lid[0], _MARKS.get(language.lid[0])
     if language.own_script:
         letters = "".join(rf"\p{{sc={name}}}" for name in language.own_script)
-        sure = text.str.contains(rf"[{letters}][^{letters}]*[{letters}]")
+        sure = texts.str.contains(rf"[{letters}][^{letters}]*[{letters}]")
+    elif marks is not None and set(marks.varieties) <= set(accepted):
+        sure = _sure(texts, marks)
     else:
-        sure = pl.lit(False)
-    marks = _MARKS.get(own)
-    if marks is None:
-        return frame.with_columns(code=pl.when(sure).then(pl.lit(own)))["code"]
-    open_too = set(marks.varieties) - set(accepted)
-    if not language.own_script and not open_too:
-        sure = _sure(text, marks)
+        sure = pl.Series([False]).new_from_index(0, len(texts))
+    found = pl.select(code=pl.when(sure).then(pl.lit(own)))["code"]
+    if marks is None or not marks.others:
+        return found
+    # Few texts are left: only they are looked at again.
+    left = found.is_null().arg_true()
+    text = pl.col("text")
     other = pl.coalesce(
         [pl.lit(None, pl.String), *(pl.when(text.str.contains(p)).then(pl.lit(c)) for c, p in marks.others.items())]
     )
-    found = frame.with_columns(code=pl.when(sure).then(pl.lit(own)))
-    if marks.others:
-        # Few texts are left: only they are looked at again.
-        left = found["code"].is_null()
-        foreign = pl.when(~text.str.contains(marks.own)).then(other)
-        codes = found.filter(left).select(code=foreign)["code"]
-        return found["code"].scatter(left.arg_true(), codes)
-    return found["code"]
+    foreign = pl.when(~text.str.contains(marks.own)).then(other)
+    codes = texts.gather(left).to_frame("text").select(code=foreign)["code"]
+    return found.scatter(left, codes)
 
 
-def _sure(text: pl.Expr, marks: Marks) -> pl.Expr:
-    found = text.str.contains(marks.own)
+def _sure(texts: pl.Series, marks: Marks) -> pl.Series:
+    """Whether the marks speak for the language; each look is at those alone that the one before left."""
+    places = texts.str.contains(marks.own).arg_true()
+    if marks.alien is not None:
+        places = places.filter(~texts.gather(places).str.contains(marks.alien))
     if marks.also is not None:
-        both = text.str.count_matches(f"{marks.own}|{marks.also}")
-        words = text.str.count_matches(" ") + 1
-        found = found & (both >= 2) & (both >= words * _WORD_SHARE)
-    return found if marks.alien is None else found & ~text.str.contains(marks.alien)
+        some = texts.gather(places)
+        both = some.str.count_matches(f"{marks.own}|{marks.also}")
+        words = some.str.count_matches(" ") + 1
+        places = places.filter((both >= 2) & (both >= words * _WORD_SHARE))
+    return pl.Series([False]).new_from_index(0, len(texts)).scatter(places, True)

@@ -111,6 +111,13 @@ def _shown(column: str) -> pl.Expr:
     return (value.round(2) if column.endswith("score") else value).cast(pl.String).fill_null("-")
 
 
+def _letters(texts: pl.Series) -> pl.Series:
+    """Letters and marks of each text."""
+    # Spaces are most of the rest, and quicker to count alone.
+    rest = texts.str.count_matches(r"[^\p{L}\p{M} ]") + texts.str.count_matches(" ")
+    return texts.str.len_chars() - rest
+
+
 class _Side:
     """Judges the texts of one side of a pair."""
 
@@ -129,14 +136,16 @@ class _Side:
         judged, switched = parts["text"], parts["mixed"]
         blank = pl.Series([None] * len(texts), dtype=pl.String)
         sure = evidence.settled(judged, own, self.accepted) if recipe.shortcuts else blank
-        letters = (judged.str.len_chars() - judged.str.count_matches(r"[^\p{L}\p{M}]")) / own.length
         able = not lid.known_languages(self.model).isdisjoint(self.accepted)
-        ask = (sure.is_null() & (letters >= recipe.min_letters)).arg_true() if able else blank.is_not_null().arg_true()
+        left = sure.is_null().arg_true() if able else blank.is_not_null().arg_true()
+        letters = _letters(judged.gather(left)) / own.length
+        enough = letters >= recipe.min_letters
+        ask, letters = left.filter(enough), letters.filter(enough)
         asked = lid.prepared(judged.gather(ask))
         labels, scores = self._asked(asked)
-        wrong = self._wrong(asked, labels, scores, letters.gather(ask).to_numpy())
+        wrong = self._wrong(asked, labels, scores, letters.to_numpy())
         if set(own.scripts) & set(self.other.scripts):
-            switching = self._switching(asked, wrong, letters.gather(ask).to_numpy())
+            switching = self._switching(asked, wrong, letters.to_numpy())
             switched, wrong = switched.scatter(ask.gather(np.flatnonzero(switching)), True), wrong & ~switching
         label = sure.scatter(ask, pl.Series(self.names).gather(labels))
         score = pl.Series([None] * len(texts), dtype=pl.Float32).scatter(ask, pl.Series(scores / lid.STEPS))

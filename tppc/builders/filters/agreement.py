@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 import polars as pl
 from pydantic import Field, model_validator
 
-from tppc.builders.filters.base import SRC, TGT, Filter, Settings, either, either_language, only_where
+from tppc.builders.filters.base import SRC, TGT, Filter, Settings, either, either_language, not_ascii, only_where
 from tppc.builders.filters.characters import share
 from tppc.corpora.languages import Language, Pair
 
@@ -72,7 +72,7 @@ class Numbers(Settings):
 def _numbers(settings: Numbers, pair: Pair) -> pl.Expr:
     def plain(text: pl.Expr) -> pl.Expr:
         """What a text has of numbers, apart by spaces; all else goes first, since this is a twentieth of a text."""
-        short = text.str.replace_all(rf"[^\p{{Nd}}{_POINTS}{_MULTIPLIERS}]+", " ")
+        short = text.str.extract_all(rf"[\p{{Nd}}{_POINTS}{_MULTIPLIERS}]+").list.join(" ")
         digits = short.str.replace_many(list(_DIGITS), list(_DIGITS.values()))
         joined = digits.str.replace_all(rf"(\d)[{_POINTS}](\d)", "$1$2")
         return joined.str.replace_all(rf"[ {_POINTS}]+", " ").str.strip_chars(" ")
@@ -89,7 +89,10 @@ def _numbers(settings: Numbers, pair: Pair) -> pl.Expr:
     differ &= fewer > 0
     # Most pairs hold no digits on one side at least, and most others the same numbers in the same order.
     differ = only_where(plain(SRC) != plain(TGT), differ)
-    return only_where(SRC.str.contains(r"\p{Nd}") & TGT.str.contains(r"\p{Nd}"), differ)
+    differ = only_where(SRC.str.contains(r"\p{Nd}") & TGT.str.contains(r"\p{Nd}"), differ)
+    # Digits in ASCII are seen in a tenth of the time; in a text that is all ASCII there are no others.
+    may = [text.str.contains("[0-9]") | not_ascii(text) for text in (SRC, TGT)]
+    return only_where(may[0] & may[1], differ)
 
 
 class Expected(Settings):

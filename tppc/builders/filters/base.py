@@ -58,6 +58,11 @@ def either_language(pair: Pair, test: Callable[[pl.Expr, Language], pl.Expr]) ->
     return test(SRC, src) | test(TGT, tgt)
 
 
+def not_ascii(text: pl.Expr) -> pl.Expr:
+    """True for texts that hold a character beyond ASCII."""
+    return text.str.len_bytes() != text.str.len_chars()
+
+
 def only_where(suspect: pl.Expr, test: pl.Expr) -> pl.Expr:
     """`suspect & test`, where the costly `test` (over `src_text` and `tgt_text`) sees the suspect rows alone."""
 

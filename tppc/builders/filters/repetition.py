@@ -21,6 +21,7 @@ from tppc.corpora.languages import Pair
 
 _LONGEST_UNIT = 16
 _LOOKED_AT = 4
+_NONE = np.empty(0, np.int64)
 _BLOCK = 4_096  # texts at a time: the arrays stay in a core's cache
 
 
@@ -67,12 +68,14 @@ def _suspects(texts: pl.Series, min_times: int, min_run: int) -> NDArray[np.int6
     for unit in range(1, min(_LONGEST_UNIT, len(points) - 1) + 1):
         needed = _needed(unit, min_times, min_run)
         looks = min(_LOOKED_AT, needed)
-        places = np.arange(0, len(points) - unit - looks + 1, needed - looks + 1)
-        for look in range(looks):
+        step = needed - looks + 1
+        last = len(points) - unit - looks + 1
+        places = step * np.flatnonzero(points[:last:step] == points[unit : unit + last : step]) if last > 0 else _NONE
+        for look in range(1, looks):
             places = places[points[places + look] == points[places + look + unit]]
         hits.append(places)
     ends = np.cumsum(texts.str.len_chars().to_numpy(), dtype=np.int64)
-    return np.unique(np.searchsorted(ends, np.concatenate(hits), side="right")) if hits else np.empty(0, np.int64)
+    return np.unique(np.searchsorted(ends, np.concatenate(hits), side="right")) if hits else _NONE
 
 
 def _repeats(texts: pl.Series, min_times: int, min_run: int) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 from pydantic import Field
 
-from tppc.builders.filters.base import SRC, TGT, Filter, Settings, either, either_language, only_where
+from tppc.builders.filters.base import SRC, TGT, Filter, Settings, either, either_language, not_ascii, only_where
 from tppc.builders.filters.characters import share
 from tppc.corpora.languages import Language, Pair
 
@@ -42,7 +42,8 @@ def _mojibake(settings: Mojibake, pair: Pair) -> pl.Expr:
     pattern = r"[ÂÃÄÅÎÏÐÑ×ØÙÚà-ï][\u{80}-\u{BF}€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
     # The same for Russian text: its two lead bytes are the letters Р and С there.
     pattern += r"|[РС][\u{80}-\u{BF}ЂЃ‚ѓ„…†‡€‰Љ‹ЊЌЋЏђ‘’“”•–—™љ›њќћџЎўЈҐЄЇІіґєјЅѕї№]"
-    return either(lambda text: text.str.count_matches(pattern) >= settings.sequences)
+    # No text in ASCII holds any.
+    return either(lambda text: only_where(not_ascii(text), text.str.count_matches(pattern) >= settings.sequences))
 
 
 class Length(Settings):
@@ -77,7 +78,11 @@ def _words(settings: Words, pair: Pair) -> pl.Expr:
         if not _NO_SPACES.isdisjoint(language.scripts):
             return pl.lit(False)
         words = text.str.count_matches(" ") + 1
-        wrong = (words < settings.min_words) | (words > settings.max_words)
+        # Words have a character at least, and a space between them.
+        many = text.str.len_chars() >= 2 * settings.max_words + 1
+        wrong = only_where(many, words > settings.max_words)
+        if settings.min_words > 1:
+            wrong |= words < settings.min_words
         if (limit := settings.max_word_chars) is None:
             return wrong
         long_enough = pl.when(text.str.len_chars() > limit).then(text)
@@ -191,7 +196,13 @@ class Letters(Settings):
 
 
 def _letters(settings: Letters, pair: Pair) -> pl.Expr:
-    return either(lambda text: share(text, r"[\p{L}\p{M}]") < settings.min_share)
+    def test(text: pl.Expr) -> pl.Expr:
+        # Between single spaces every second character at least is none of them.
+        others, most = text.str.count_matches(r"[^\p{L}\p{M}\s]"), 1 - settings.min_share
+        few = others <= most * 0.5 * text.str.len_chars()
+        return only_where(~few, share(text, r"[\p{L}\p{M}]") < settings.min_share)
+
+    return either(test)
 
 
 FILTERS = (

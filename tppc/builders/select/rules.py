@@ -91,7 +91,7 @@ def _one_side(side: str) -> Rule:
 
 
 def _by_letters(rows: pl.DataFrame) -> pl.DataFrame:
-    src, tgt = (letter_digests(rows[name].to_list()) for name in _TEXTS)
+    src, tgt = (letter_digests(rows[name]) for name in _TEXTS)
     key = pl.Series("key", order_keys(src.view(np.int64), tgt.view(np.int64)))
     return rows.select(*PAIR, *_ORDER, key, blemishes=blemishes("src") + blemishes("tgt"))
 
