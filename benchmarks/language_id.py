@@ -138,6 +138,25 @@ def calls(exports: Path) -> None:
         print(f"| {own} | {counts} | {alone[1]:,.0f} | {short[1]:,.0f} | {again[1]:,.0f} |")
 
 
+def model_alone(exports: Path) -> None:
+    """Print how fast the model answers by columns and by fastText's library, and how far apart the answers are."""
+    print("\n| texts of Tatoeba | microseconds a text | fastText's library | times | same label | apart at most |")
+    print("|---|---:|---:|---:|---:|---:|")
+    library = lid.Library(lid.Model())
+    for own in ("en", "hi", "ar", "ja"):
+        texts = lid.prepared(pl.Series(tatoeba(exports, language(own))).unique(maintain_order=True))
+        cells = []
+        for model in (lid._loaded(lid.Model()), library):
+            begun = time.process_time()
+            labels, scores = model.best(texts)
+            cells.append((time.process_time() - begun, [model.labels[label] for label in labels], scores))
+        (ours, mine, near), (theirs, expected, far) = cells
+        same = [a == b for a, b in zip(mine, expected, strict=True)]
+        apart = max(abs(near - far)[same])
+        speed = f"{ours / len(texts) * 1e6:.1f} | {theirs / len(texts) * 1e6:.1f} | {theirs / ours:.1f}"
+        print(f"| {own} | {speed} | {sum(same) / len(same):.3%} | {apart:.1e} |")
+
+
 def again(exports: Path) -> None:
     """Print the CPU seconds of language ID in a first build, and in a second with another length filter."""
     print("\n| build of Tatoeba | rows | first | again, another length filter | without the cache |")
@@ -205,6 +224,7 @@ def main() -> None:
     by_length(Path(sys.argv[1]), exports)
     if exports:
         switched(exports)
+        model_alone(exports)
         calls(exports)
         again(exports)
 

@@ -156,7 +156,7 @@ def test_sentences_of_every_length_however_they_are_cut(monkeypatch: pytest.Monk
     texts = pl.Series([" ".join(random.choice(TEXTS, size)) for size in (1, 2, 5, 40, 3, 900, 1, 0, 7)])
     ours = Classifier.read(installed())
     whole = ours.best(texts)
-    for name, value in (("_COLUMN", 50), ("_BLOCK", 16), ("_ADDED", 3)):
+    for name, value in (("_COLUMN", 800), ("_BLOCK", 16), ("_ADDED", 3)):
         monkeypatch.setattr(classifier, name, value)
     labels, values = ours.best(texts)
     assert labels.tolist() == whole[0].tolist()

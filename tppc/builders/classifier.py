@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from tppc.builders.fasttext_file import HIERARCHICAL, Weights, read_weights
 
-_COLUMN = 8 << 20  # bytes of texts at a time
+_COLUMN = 128 << 20  # bytes of texts times numbers of a text at a time: 8 MiB where there are 16
 _BLOCK = 1 << 16  # characters of words at a time: the arrays stay in a core's cache
 _ADDED = 1 << 13  # rows that are added up at a time, for the same reason
 _END = "</s>"  # the word that ends every text
@@ -86,10 +86,12 @@ class Classifier:
     def _means(self, texts: pl.Series) -> Iterator[tuple[int, Floats, Places]]:
         """Some texts at a time: the place of their first one, their means, and which of them have any."""
         ends = texts.str.len_bytes().cum_sum().to_numpy()
+        labels = 0 if self._tree is not None else len(self.labels)
+        column = _COLUMN // max(labels, self._output.shape[1])
         begin = 0
         while begin < len(texts):
             done = ends[begin - 1] if begin else 0
-            end = max(begin + 1, int(np.searchsorted(ends, done + _COLUMN)))
+            end = max(begin + 1, int(np.searchsorted(ends, done + column)))
             sums = self._sums(texts.slice(begin, end - begin))
             rows = sums[:, -1]
             yield begin, sums[:, :-1] / np.maximum(rows, 1)[:, None], np.flatnonzero(rows)

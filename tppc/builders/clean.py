@@ -28,7 +28,7 @@ _ROWS_PER_BUCKET = 50_000
 _RUN_ROWS = 100_000
 #: Bytes of the longest text that is looked at.
 LONGEST = 1 << 20
-_JUDGED_BYTES = 4 << 20  # filters hold some thirty times as much while they look at them
+_JUDGED_BYTES = 8 << 20  # filters hold many times as much while they look at them
 
 
 def bucket_bits(rows: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import json
 import tomllib
@@ -176,6 +177,7 @@ def _command(source: str, flags: dict[str, Any]) -> Callable[..., None]:
         from tppc.corpora.addresses import scheme
         from tppc.corpora.languages import parse_pair
 
+        gc.freeze()  # what is imported lives as long as the process, so the collector need not look through it
         all_pairs = own.pop("all_pairs", None)
         if all_pairs and pair:
             raise UsageError("--all-pairs takes every pair: give it without --pair")
