@@ -19,7 +19,7 @@ from tppc.builders.rejects import Rejects
 from tppc.builders.row_files import MOST_BITS, RunWriter
 from tppc.builders.sources import source_named
 from tppc.builders.sources.base import RAW_BYTES, Partition, RawBatch, unreadable
-from tppc.corpora.files import canonical_json, write_bytes
+from tppc.corpora.files import canonical_json
 from tppc.corpora.keys import forms_of_plain, keys_of_forms, order_keys, side_keys
 from tppc.corpora.languages import Pair
 from tppc.corpora.manifest import Funnel
@@ -161,4 +161,4 @@ def bucket_name(number: int) -> str:
 def write_funnel(folder: Path, funnel: Funnel, counts: dict[str, int] | None = None) -> None:
     """Write a task's funnel; `kept` counts under `train` until the hold-out is drawn."""
     value: dict[str, Any] = {"funnel": funnel.model_dump(), "counts": counts or {}}
-    write_bytes(folder / "funnel.json", canonical_json(value))
+    (folder / "funnel.json").write_bytes(canonical_json(value))

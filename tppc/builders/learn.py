@@ -25,7 +25,7 @@ from tppc.builders.progress import note
 from tppc.builders.sources import plugin_digest, source_named
 from tppc.builders.sources.base import Partition
 from tppc.builders.workspace import Workspace
-from tppc.corpora.files import canonical_json, write_bytes
+from tppc.corpora.files import canonical_json
 
 #: The name of the learned value among a corpus's counts.
 COUNT = "target characters for 1,000 of source, learned"
@@ -79,7 +79,7 @@ def learn(folder: Path, partition: Partition, cleaning: Cleaning) -> None:
         for place, count in log_ratios(good).value_counts().iter_rows():
             mine[place] = mine.get(place, 0) + count
     for name, found in counts.items():
-        write_bytes(folder / f"{name}.json", canonical_json({str(k): v for k, v in sorted(found.items())}))
+        (folder / f"{name}.json").write_bytes(canonical_json({str(k): v for k, v in sorted(found.items())}))
 
 
 def log_ratios(rows: pl.DataFrame) -> pl.Series:

@@ -34,7 +34,7 @@ from tppc.builders.select.holdout import draw_holdout, split_rows
 from tppc.builders.sources.base import Source
 from tppc.builders.statistics import Statistics
 from tppc.corpora import shards
-from tppc.corpora.files import canonical_json, complete_or_absent, write_bytes
+from tppc.corpora.files import canonical_json, complete_or_absent
 from tppc.corpora.languages import Pair, parse_pair
 from tppc.corpora.manifest import Repeated, Shard
 from tppc.corpora.schema import SPLITS, schema_of
@@ -86,9 +86,9 @@ def describe(folder: Path, path: str, held: str | None, pair: str, source: str, 
     write_rows(rows.filter(pl.col("split") != "train"), folder / ASIDE)
     if attribution:
         kept = rows.filter(pl.col("split").is_not_null()).with_columns(source=pl.lit(source))
-        write_bytes(folder / ATTRIBUTION, credit_lines(kept))
+        (folder / ATTRIBUTION).write_bytes(credit_lines(kept))
     # Thousands of counts: indented, they would take longer to write than the rows take to count.
-    write_bytes(folder / TALLY, json.dumps({**statistics.tally(), "out": out.height}).encode())
+    (folder / TALLY).write_bytes(json.dumps({**statistics.tally(), "out": out.height}).encode())
 
 
 def repeat(folder: Path, paths: Sequence[str], held: str | None) -> None:
@@ -99,7 +99,7 @@ def repeat(folder: Path, paths: Sequence[str], held: str | None) -> None:
             keys = frame_of(_train_table(path, held, ["src_key", "tgt_key"]))
             texts.take(keys.select(key=f"{side}_key", count=pl.lit(1, pl.Int64)))
         write_rows(pl.DataFrame({"key": texts.candidates()}), folder / seen_name(side))
-        write_bytes(folder / f"{side}.json", canonical_json(texts.missed_at_most))
+        (folder / f"{side}.json").write_bytes(canonical_json(texts.missed_at_most))
 
 
 def shard(
@@ -138,7 +138,7 @@ def shard(
     assert written.rows == rows, "the announced number of rows must be the number written"
     for side in _SIDES:
         write_rows(pl.concat(again[side]), folder / seen_name(side))
-    write_bytes(folder / SHARD, canonical_json(written.model_dump(mode="json")))
+    (folder / SHARD).write_bytes(canonical_json(written.model_dump(mode="json")))
 
 
 def _train_table(path: str, held: str | None, columns: Sequence[str] | None = None) -> pa.Table:

@@ -20,7 +20,7 @@ from tppc.builders.recipe import Protect
 from tppc.builders.select.forms import comparison_forms, digests, has_letter, letter_runs, letters, word_runs
 from tppc.builders.select.texts import Spellings, files_below, read_texts
 from tppc.corpora.corpus import Corpus
-from tppc.corpora.files import canonical_json, write_bytes
+from tppc.corpora.files import canonical_json
 from tppc.corpora.manifest import NAME
 from tppc.errors import TppcError, UsageError
 
@@ -50,7 +50,7 @@ def prepare(folder: Path, path: str, rules: dict[str, int]) -> None:
         raise UsageError(f"{path}: no text with a letter in it, so there is nothing to protect; check --protect")
     for kind in _KINDS:
         np.save(folder / f"{kind}.npy", _once(np.concatenate(found[kind])))
-    write_bytes(folder / "texts.json", canonical_json(texts))
+    (folder / "texts.json").write_bytes(canonical_json(texts))
 
 
 def _add(found: dict[str, list[np.ndarray]], batch: Sequence[Spellings], settings: Protect) -> int:

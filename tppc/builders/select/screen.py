@@ -14,7 +14,7 @@ from tppc.builders.row_files import read_rows
 from tppc.builders.select.protected import Guard, hits
 from tppc.builders.select.shuffle import PAIR, write_drops
 from tppc.corpora.corpus import Corpus
-from tppc.corpora.files import canonical_json, write_bytes
+from tppc.corpora.files import canonical_json
 
 COUNTS = "protected.json"
 
@@ -58,7 +58,7 @@ def screen(
             drops.append(theirs.with_columns(reason=pl.lit("deduplicated_against"), detail=pl.lit(name)))
         if drops:
             write_drops(folder, pl.concat(drops, how="diagonal").unique(PAIR, keep="first", maintain_order=True))
-    write_bytes(folder / COUNTS, canonical_json(counts))
+    (folder / COUNTS).write_bytes(canonical_json(counts))
 
 
 def _pairs(corpus: Corpus, pair: str, bucket: int, bits: int) -> pl.DataFrame:

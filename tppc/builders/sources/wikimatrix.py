@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -33,7 +32,7 @@ MOST_FILES = 20
 _COLUMNS = 3
 _BLOCK = 4 << 20  # bytes of lines that become rows at a time
 # Bytes of the parts that a large file is cut into, and a quarter of their greatest number: `merge` opens them all.
-_CHUNK, _CHUNKS = 32 << 20, 8
+_CHUNK, _CHUNKS = 16 << 20, 32
 _LARGEST = 3.4e38
 _PLAIN_NUMBER = r"^[0-9]{1,9}(\.[0-9]{1,20})?$"  # what Python's float() and the column's cast read alike
 _NAME = re.compile(r"WikiMatrix\.([a-z_]+)-([a-z_]+)\.tsv\.gz")
@@ -263,26 +262,25 @@ def _place(partition: Partition) -> tuple[Path, Member | None]:
 
 
 def _split(folder: Path, partition: Partition) -> list[Partition]:
-    """Cut a file into plain ones of whole lines, which know the number of their first line. A part is written while the
-    next one is unpacked."""
+    """Cut a file into plain ones of whole lines, which know the number of their first line."""
     path, member = _place(partition)
     size = max(_CHUNK, (member.size if member else path.stat().st_size) // _CHUNKS)
     parts: list[Partition] = []
     first = 1
     try:
-        with ThreadPoolExecutor(1) as writer:
-            written: Future[int] | None = None
-            for number, data in enumerate(line_blocks(path, member, size)):
-                part = folder / f"{number:05d}.tsv"
-                if written is not None:
-                    written.result()
-                written = writer.submit(part.write_bytes, data)
-                parts.append(replace(partition, files={"pairs": str(part)}, options={"part": number, "first": first}))
-                first += data.count(b"\n")
-                if partition.limit is not None and first > partition.limit:
-                    break
-            if written is not None:
-                written.result()
+        # Written as it is unpacked, in pieces that a core's cache holds.
+        blocks = line_blocks(path, member)
+        while (data := next(blocks, None)) is not None:
+            if partition.limit is not None and first > partition.limit:
+                break
+            part = folder / f"{len(parts):05d}.tsv"
+            options = {"part": len(parts), "first": first}
+            parts.append(replace(partition, files={"pairs": str(part)}, options=options))
+            with part.open("wb") as file:
+                while data is not None:
+                    file.write(data)
+                    first += data.count(b"\n")
+                    data = next(blocks, None) if file.tell() < size else None
     except Broken as broken:
         raise damaged(path / member.name if member else path, first - 1, str(broken)) from broken
     return parts
