@@ -28,8 +28,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from catalogues import sentences
 
 from tppc.builders import build as builds
-from tppc.builders import lid, lid_cache
-from tppc.builders.identify import side_verdicts
+from tppc.builders.language_id import lid, lid_cache
+from tppc.builders.language_id.identify import side_verdicts
 from tppc.builders.recipe import Confidence, LanguageId, load_recipe
 from tppc.corpora.languages import Language, language, parse_pair
 

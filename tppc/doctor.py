@@ -165,7 +165,7 @@ def _language_id() -> dict[str, Any]:
     """Whether the bundled language-ID model is there, whole, and answers as fastText's own library does."""
     import polars as pl
 
-    from tppc.builders.lid import Library, Model, answers, names
+    from tppc.builders.language_id.lid import Library, Model, answers, names
 
     model = Model()
     texts = pl.Series(["The children are playing in the garden behind the house.", "子供たちは庭で遊んでいる。"])

@@ -16,13 +16,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tppc.builders import lid, lid_cache
 from tppc.builders.clean import bucket_bits, clean
 from tppc.builders.cleaning import cleaning_of
 from tppc.builders.download import Fetched, check_pins
 from tppc.builders.engine import Engine, Task, kept_workers, run_tasks, start_workers, sweep, versions
 from tppc.builders.gather import funnel_of, gather, readable
-from tppc.builders.identify import identify
+from tppc.builders.language_id import lid, lid_cache
+from tppc.builders.language_id.identify import identify
 from tppc.builders.learn import COUNT as LEARNED
 from tppc.builders.learn import with_learned
 from tppc.builders.merge import merge

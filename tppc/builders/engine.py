@@ -4,6 +4,9 @@ A finished task leaves a folder whose name holds the digest of everything that d
 finds it and skips the task; nothing stale is ever taken, since other inputs, settings, library versions or tppc
 code give another name. A task that fails for a reason that may pass (its process died, an input or output error) is
 run again, `ATTEMPTS` times in all; then the error names the task and its input.
+
+The folder of a task under way gets its final name when the task is done, so the files inside need no care of their own:
+to bring each of thousands of small ones to disk would keep all workers waiting for it.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tppc.builders import lid
 from tppc.builders.checkout import commit
 from tppc.builders.engine import versions
+from tppc.builders.language_id import lid
 from tppc.builders.pack import Packed
 from tppc.builders.recipe import Recipe
 from tppc.builders.rejects import Rejects

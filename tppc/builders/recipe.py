@@ -38,7 +38,7 @@ class LanguageId(_Part):
     """Language identification with fastText, on rows that the cheap filters and exact dedup left.
 
     A text whose script, letters and commonest words leave one language alone is settled without the model
-    (`shortcuts`; `tppc/builders/evidence.py`), whatever its length. Of the others one with fewer letters than
+    (`shortcuts`; `builders/language_id/evidence.py`), whatever its length. Of the others one with fewer letters than
     `min_letters` times its language's length factor passes: the model guesses on titles (`Berlin` is German to it). A
     longer one is judged by the entry of `confidence` with the most letters that it reaches.
 

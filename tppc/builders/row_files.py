@@ -11,6 +11,7 @@ bucket begins, so that `merge` takes its part of every run by position and looks
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,9 @@ import pyarrow as pa
 
 #: log2 of the largest number of buckets: runs are indexed by so many ranges of the order key.
 MOST_BITS = 12
-RUNS, STARTS = "runs.arrow", "starts.npy"
+RUNS, STARTS = "runs.arrow", "starts"
+_EDGES = (1 << MOST_BITS) + 1  # where the buckets begin, and where the last one ends
+_NUMBER = np.dtype("<i4")
 
 
 def write_rows(rows: pl.DataFrame, path: Path) -> None:
@@ -71,7 +74,8 @@ class RunWriter:
         """Finish the file, and write where the buckets begin."""
         if self._file is not None:
             self._file.close()
-            np.save(self._folder / STARTS, np.array(self._starts, dtype=np.int32))
+            # All runs of an edge stand together: a bucket asks for two.
+            np.array(self._starts).T.astype(_NUMBER).tofile(self._folder / STARTS)
 
 
 def bucket_of_runs(folders: Sequence[Path], bucket: int, bits: int) -> pl.DataFrame | None:
@@ -83,13 +87,13 @@ def bucket_of_runs(folders: Sequence[Path], bucket: int, bits: int) -> pl.DataFr
         for folder in folders:
             if not (folder / STARTS).is_file():
                 continue
-            starts = np.load(folder / STARTS, mmap_mode="r")
+            begins, ends = _starts(folder / STARTS, (first, last))
             with (folder / RUNS).open("rb") as raw:
                 mapped = mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ)
             file = pa.ipc.open_file(pa.py_buffer(mapped))
             if found is None:
                 found = pa.ipc.new_stream(copied, file.schema)
-            for run, (begin, end) in enumerate(zip(starts[:, first].tolist(), starts[:, last].tolist(), strict=True)):
+            for run, (begin, end) in enumerate(zip(begins, ends, strict=True)):
                 found.write_batch(file.get_batch(run).slice(begin, end - begin))
                 # Some rows out of every run: pages and their neighbours would add up to many times the bucket.
                 mapped.madvise(mmap.MADV_DONTNEED)
@@ -97,3 +101,10 @@ def bucket_of_runs(folders: Sequence[Path], bucket: int, bits: int) -> pl.DataFr
             return None
         found.close()
         return frame_of(pa.ipc.open_stream(copied.getvalue()).read_all())
+
+
+def _starts(path: Path, edges: Sequence[int]) -> list[list[int]]:
+    """For each edge its place in every run."""
+    with path.open("rb") as file:
+        width = os.fstat(file.fileno()).st_size // _EDGES
+        return [np.frombuffer(os.pread(file.fileno(), width, edge * width), _NUMBER).tolist() for edge in edges]

@@ -33,9 +33,7 @@ def test_digests_of_letters_are_those_of_each_text_alone(texts: list[str]) -> No
 def test_letter_digests_meet_where_the_letters_are_the_same_and_nowhere_else() -> None:
     same = letter_digests(pl.Series(["Hello, world!", "HELLO WORLD !!", "Ｈello world", "hello-world"]))
     assert len(set(same.tolist())) == 1
-    other = letter_digests(
-        pl.Series(["Tom loves Ann", "Ann loves Tom", "Tom loves Anna", "Tom loves 1", "?", "!", ""])
-    )
+    other = letter_digests(pl.Series(["Tom loves Ann", "Ann loves Tom", "Tom loves Anna", "Tom loves 1", "?", "!", ""]))
     assert len(set(other.tolist())) == 7
 
 

@@ -32,7 +32,7 @@ MOST_FILES = 20
 _COLUMNS = 3
 _BLOCK = 4 << 20  # bytes of lines that become rows at a time
 # Bytes of the parts that a large file is cut into, and a quarter of their greatest number: `merge` opens them all.
-_CHUNK, _CHUNKS = 16 << 20, 32
+_CHUNK, _CHUNKS = 16 << 20, 12
 _LARGEST = 3.4e38
 _PLAIN_NUMBER = r"^[0-9]{1,9}(\.[0-9]{1,20})?$"  # what Python's float() and the column's cast read alike
 _NAME = re.compile(r"WikiMatrix\.([a-z_]+)-([a-z_]+)\.tsv\.gz")

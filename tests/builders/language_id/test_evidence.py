@@ -11,9 +11,9 @@ from catalogues import INSTALLED, sentences
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tppc.builders import lid
-from tppc.builders.evidence import settled
-from tppc.builders.identify import side_verdicts
+from tppc.builders.language_id import lid
+from tppc.builders.language_id.evidence import settled
+from tppc.builders.language_id.identify import side_verdicts
 from tppc.builders.recipe import LanguageId
 from tppc.corpora.languages import language
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tppc.builders import code_switched, evidence, lid
 from tppc.builders.clean import bucket_name, write_funnel
-from tppc.builders.lid_cache import Answers, folder_of, keys_of
+from tppc.builders.language_id import code_switched, evidence, lid
+from tppc.builders.language_id.lid_cache import Answers, folder_of, keys_of
 from tppc.builders.recipe import LanguageId
 from tppc.builders.rejects import Rejects
 from tppc.builders.row_files import read_rows, write_rows

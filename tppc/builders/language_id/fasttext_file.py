@@ -66,12 +66,15 @@ class _Reader:
         return found if len(found) > 1 else found[0]
 
     def text(self) -> str:
-        """A text up to its zero byte."""
+        """A text up to its zero byte; empty where it is no UTF-8, since no text that is asked about can hold it."""
         end = self.data.find(b"\0", self.place, self.place + _ENDS)
         if end < 0:
             raise NotReadable("a word without an end")
         found, self.place = self.data[self.place : end], end + 1
-        return found.decode("utf-8", "replace")
+        try:
+            return found.decode()
+        except UnicodeDecodeError:
+            return ""
 
     def array(self, kind: str, count: int) -> NDArray[Any]:
         """An array, as it lies in the file."""

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tppc.builders import classifier, lid
-from tppc.builders.classifier import Classifier
-from tppc.builders.fasttext_file import NotReadable
+from tppc.builders.language_id import classifier, lid
+from tppc.builders.language_id.classifier import Classifier
+from tppc.builders.language_id.fasttext_file import NotReadable
 from tppc.corpora.files import sha256_of_file
 
 WORDS = ["</s>", "the", "river", "है", "नदी", "x", "🙂", "und"]
@@ -215,6 +215,12 @@ def test_files_that_are_cut_or_no_model(tmp_path: Path) -> None:
     (tmp_path / "other.bin").write_bytes(os.urandom(5_000))
     with pytest.raises(NotReadable):
         Classifier.read(tmp_path / "other.bin")
+
+
+def test_a_word_that_is_no_utf_8_is_never_met(tmp_path: Path) -> None:
+    path = written(tmp_path / "model.bin")
+    path.write_bytes(path.read_bytes().replace(b"river\0", b"ri\xffer\0"))
+    agree(Classifier.read(path), library(path), [*TEXTS, "ri\ufffder", "the river"])
 
 
 def _swapped(data: bytes) -> bytes:

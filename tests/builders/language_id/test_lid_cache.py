@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from snapshots import matrix_rows
 
-from tppc.builders import lid, lid_cache
 from tppc.builders.build import build
 from tppc.builders.cache import clean, entries
-from tppc.builders.lid_cache import Answers, keys_of
+from tppc.builders.language_id import lid, lid_cache
+from tppc.builders.language_id.lid_cache import Answers, keys_of
 from tppc.builders.recipe import load_recipe
 from tppc.corpora.files import sha256_of_file
 from tppc.corpora.languages import Pair

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tppc.builders.classifier import Classifier
 from tppc.builders.download import fetch, is_url, public_url
-from tppc.builders.fasttext_file import NotReadable
+from tppc.builders.language_id.classifier import Classifier
+from tppc.builders.language_id.fasttext_file import NotReadable
 from tppc.builders.recipe import LanguageId
 from tppc.corpora.files import sha256_of_file
 from tppc.corpora.languages import language

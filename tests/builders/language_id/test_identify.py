@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tppc.builders import code_switched, lid
 from tppc.builders.build import build
-from tppc.builders.identify import with_languages
+from tppc.builders.language_id import code_switched, lid
+from tppc.builders.language_id.identify import with_languages
 from tppc.builders.recipe import LanguageId, load_recipe
 from tppc.corpora.languages import Pair, language
 

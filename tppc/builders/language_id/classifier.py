@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tppc.builders.fasttext_file import HIERARCHICAL, Weights, read_weights
+from tppc.builders.language_id.fasttext_file import HIERARCHICAL, Weights, read_weights
 
 _COLUMN = 128 << 20  # bytes of texts times numbers of a text at a time: 8 MiB where there are 16
 _BLOCK = 1 << 16  # characters of words at a time: the arrays stay in a core's cache

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 from servers import serving
 
-from tppc.builders import lid
 from tppc.builders.build import build
+from tppc.builders.language_id import lid
 from tppc.builders.recipe import LanguageId, load_recipe
 from tppc.corpora.files import sha256_of_file
 from tppc.corpora.languages import Pair
