@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,29 @@ def test_imports_go_down_only(room: str) -> None:
     allowed = BELOW[room] | {room, "errors", "__version__"}
     for path in sorted((PACKAGE / room).rglob("*.py")):
         assert imported_rooms(path) - allowed == set(), path.relative_to(ROOT)
+
+
+def imported_files(path: Path) -> set[Path]:
+    """Files of the package that a file imports when it runs, wherever in it; but for the root, which all import."""
+    tree = ast.parse(path.read_text())
+    for_types = [
+        node
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and isinstance(block.test, ast.Name) and block.test.id == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    ]
+    found: set[Path] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node not in for_types:
+            module = ROOT.joinpath(*node.module.split("."))
+            for alias in node.names:
+                files = ((module / alias.name).with_suffix(".py"), module.with_suffix(".py"), module / "__init__.py")
+                found.update([file for file in files if file in SOURCES][:1])
+    return found - {PACKAGE / "__init__.py", path}
+
+
+def test_no_files_import_each_other() -> None:
+    TopologicalSorter({path: imported_files(path) for path in SOURCES}).prepare()  # raises `CycleError` that names them
 
 
 def test_nothing_imports_the_command_line() -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tppc.builders import engine as module
-from tppc.builders.engine import ATTEMPTS, Engine, Task, run_tasks, sweep
+from tppc.builders.engine import ATTEMPTS, Engine, Task, sweep
+from tppc.builders.runner import run_tasks
 from tppc.builders.sources.base import Partition
 from tppc.builders.workspace import DONE, Workspace, paths_in, with_paths, workspace
 from tppc.errors import TppcError

@@ -15,9 +15,10 @@ from snapshots import matrix_rows
 from tppc.builders import sharding
 from tppc.builders.build import build
 from tppc.builders.clean import with_keys
-from tppc.builders.engine import Engine, run_tasks
+from tppc.builders.engine import Engine
 from tppc.builders.recipe import Holdout, load_recipe
 from tppc.builders.row_files import write_rows
+from tppc.builders.runner import run_tasks
 from tppc.builders.sharding import sharded
 from tppc.builders.sources import source_named
 from tppc.builders.workspace import workspace

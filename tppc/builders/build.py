@@ -19,17 +19,19 @@ from filelock import FileLock, Timeout
 from tppc.builders.clean import bucket_bits, clean
 from tppc.builders.cleaning import cleaning_of
 from tppc.builders.download import Fetched, check_pins
-from tppc.builders.engine import Engine, Task, kept_workers, run_tasks, start_workers, sweep, versions
+from tppc.builders.engine import Engine, Task, sweep, versions
 from tppc.builders.gather import funnel_of, gather, readable
 from tppc.builders.language_id import lid, lid_cache
 from tppc.builders.language_id.identify import identify
 from tppc.builders.learn import COUNT as LEARNED
 from tppc.builders.learn import with_learned
 from tppc.builders.merge import merge
+from tppc.builders.pool import kept_workers, start_workers
 from tppc.builders.progress import note
 from tppc.builders.publish import publish
 from tppc.builders.recipe import Recipe
 from tppc.builders.request import command_of, request_for
+from tppc.builders.runner import run_tasks
 from tppc.builders.score import Scorer, score_buckets, with_scorer
 from tppc.builders.select.named import KeptOut, kept_out
 from tppc.builders.select.steps import Selection, select
@@ -376,7 +378,7 @@ def _split(
         Task("split", split, {"partition": p}, {"partition": p.identity, "plugin": code}, resumable=True) for p in large
     ]
     if large:
-        start_workers(engine)
+        start_workers(engine, __name__)
     cut = [part for folder in run_tasks(tasks, work, Engine()) for part in parts_of(folder)] if large else []
     return [*(p for p in partitions if p not in large), *cut]
 

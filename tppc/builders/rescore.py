@@ -21,12 +21,13 @@ from filelock import FileLock
 
 from tppc.builders.checkout import commit
 from tppc.builders.descendant import name_of, stands
-from tppc.builders.engine import Engine, Task, run_tasks, sweep, versions
+from tppc.builders.engine import Engine, Task, sweep, versions
 from tppc.builders.pack import Packed, pack
 from tppc.builders.progress import note
 from tppc.builders.publish import HELDOUT
 from tppc.builders.recipe import Score
 from tppc.builders.rejects import Rejects
+from tppc.builders.runner import run_tasks
 from tppc.builders.score import (
     REASON,
     Scorer,

@@ -30,11 +30,12 @@ import numpy as np
 import polars as pl
 
 from tppc.builders.clean import bucket_name, write_funnel
-from tppc.builders.engine import Engine, Task, run_tasks
+from tppc.builders.engine import Engine, Task
 from tppc.builders.progress import note
 from tppc.builders.recipe import Recipe, Score
 from tppc.builders.rejects import Rejects
 from tppc.builders.row_files import read_rows, write_rows
+from tppc.builders.runner import run_tasks
 from tppc.builders.workspace import Workspace
 from tppc.corpora.files import complete_or_absent
 from tppc.corpora.manifest import Funnel

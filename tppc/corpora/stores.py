@@ -14,7 +14,6 @@ What a name shows is always one complete file:
 from __future__ import annotations
 
 import errno
-import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -26,14 +25,13 @@ from filelock import FileLock
 
 from tppc.corpora.addresses import has_secrets, public_address, scheme, told
 from tppc.corpora.files import write_bytes
+from tppc.corpora.transfers import ATTEMPTS, CHUNK, pause
 from tppc.errors import TppcError, UsageError
 
 T = TypeVar("T")
-CHUNK = 4 << 20
 _PART = 16 << 20  # of a large S3 object; a few of them are in memory at a time
 _TRIES = 200
 _THREADS = 4
-ATTEMPTS = 4  # of one request that fails on the way
 _CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".json": "application/json",
@@ -285,16 +283,6 @@ def _code(error: OSError) -> str:
     if isinstance(answer, dict):
         return str(answer.get("Error", {}).get("Code", ""))
     return "PreconditionFailed" if error.errno in (errno.EINVAL, errno.EEXIST) and "pre-condition" in str(error) else ""
-
-
-def pause(attempt: int, attempts: int, error: Exception) -> None:
-    """Wait before the next attempt; raises `error` where it will not pass, or too often."""
-    answer = getattr(error, "response", None)
-    status = answer.status_code if answer is not None else None
-    if attempt + 1 >= attempts or (status is not None and status not in (408, 425, 429, 500, 502, 503, 504)):
-        raise error
-    base = float(os.environ.get("TPPC_BACKOFF", "1"))
-    time.sleep(base * 2**attempt * random.uniform(0.5, 1.0))
 
 
 def open_store(address: str) -> Store:

@@ -9,7 +9,7 @@ import urllib3
 
 from tppc import __version__
 from tppc.corpora.addresses import public_address, told
-from tppc.corpora.stores import ATTEMPTS, CHUNK, pause
+from tppc.corpora.transfers import ATTEMPTS, CHUNK, pause
 from tppc.errors import TppcError
 
 

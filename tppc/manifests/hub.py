@@ -17,12 +17,11 @@ from tppc.corpora.addresses import public_address, told
 from tppc.corpora.manifest import NAME, SEAL, parse_manifest
 from tppc.corpora.stores import ObjectStore
 from tppc.errors import TppcError, UsageError
+from tppc.manifests.release import Release
 from tppc.manifests.versions import check_successor, least_change
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
-
-    from tppc.manifests.publication import Release
 
 _ADDRESS = re.compile(r"hf://datasets/([\w.-]+/[\w.-]+)/?", re.ASCII)
 _OWN = ".gitattributes"  # the Hub's own file in every repository

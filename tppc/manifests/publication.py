@@ -26,11 +26,13 @@ from tppc.corpora.addresses import has_secrets, safe_name, scheme
 from tppc.corpora.corpus import outside_of_corpora
 from tppc.corpora.files import canonical_json, complete_or_absent, sha256_of_file, write_bytes
 from tppc.corpora.manifest import NAME, SEAL, Manifest, parse_manifest, read_manifest
-from tppc.corpora.stores import CHUNK, FolderStore, ObjectStore, Store, in_threads, open_store
+from tppc.corpora.stores import FolderStore, ObjectStore, Store, in_threads, open_store
+from tppc.corpora.transfers import CHUNK
 from tppc.errors import TppcError, UsageError
 from tppc.manifests import card
 from tppc.manifests.catalogue import Entry, enter, entry_of, read_catalogue
 from tppc.manifests.folder import documents
+from tppc.manifests.release import Release
 from tppc.manifests.verify import verify
 from tppc.manifests.versions import check_successor, check_version, least_change, newest
 
@@ -44,35 +46,6 @@ _POOL_FROM_BYTES = 64 << 20
 def silent(label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
     """Show no progress."""
     yield lambda amount: None
-
-
-@dataclass(frozen=True)
-class Release:
-    """What is published: the manifest's bytes, its seal's, and every other file, on disk or in memory."""
-
-    manifest: Manifest
-    data: bytes
-    files: dict[str, Path | bytes]
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the manifest's bytes."""
-        return hashlib.sha256(self.data).hexdigest()
-
-    @property
-    def seal(self) -> bytes:
-        """The content of `manifest.json.sha256`."""
-        return f"{self.digest}  {NAME}\n".encode()
-
-    def size(self, name: str) -> int:
-        """Bytes of a file."""
-        source = self.files[name]
-        return len(source) if isinstance(source, bytes) else source.stat().st_size
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of all files."""
-        return sum(map(self.size, self.files))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from tppc.builders.row_files import write_rows
 SCRIPT = """
 import sys
 from pathlib import Path
-from tppc.builders.engine import Engine, run_tasks
+from tppc.builders.engine import Engine
+from tppc.builders.runner import run_tasks
 from tppc.builders.recipe import load_recipe
 from tppc.builders.select import shuffle
 from tppc.builders.select.named import KeptOut
