@@ -7,9 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from tppc.builders.language_id.lid import Library
 from tppc.cli import app
 from tppc.doctor import described, examine, usable_cores, warnings
 from tppc.training.probe import made_sentences
@@ -54,6 +57,18 @@ def test_the_cache_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "bytes": 1_234,
         "emptied_by": "tppc cache clean",
     }
+
+
+def test_a_library_that_answers_otherwise_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    best = Library.best
+
+    def other(self: Library, texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+        labels, scores = best(self, texts)
+        return labels + 1, scores
+
+    monkeypatch.setattr(Library, "best", other)
+    found = examine(seconds=0)["language_id"]
+    assert (found["works"], found["reason"]) == (False, "fastText's library answers otherwise")
 
 
 def test_what_will_hurt_is_said_with_a_remedy(facts: dict[str, Any]) -> None:
