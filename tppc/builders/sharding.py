@@ -1,9 +1,9 @@
 """The tasks of step 6, `publish`: the rows of a pair's buckets -> its shards, and what is counted of them.
 
 1. `holdout`, where one is asked for: draws the held-out pairs.
-2. `describe`, a task a bucket: counts its rows of train, and sets apart those of dev and test, and those that share a
+2. `repeat`: finds the texts that can be among the most frequent, out of the keys of train.
+3. `describe`, a task a bucket: counts its rows of train, and sets apart those of dev and test, and those that share a
    text with them.
-3. `repeat`: finds the texts that can be among the most frequent, out of the keys of train.
 4. `shard`, a task a shard of train: writes it out of the buckets that hold its rows, and counts these texts exactly.
 
 So every core has its part from the first row to the last. dev and test are few rows; `publish` writes them itself.
@@ -223,17 +223,20 @@ def sharded(folder: Path, pair: Pair, buckets: Sequence[Path], source: Source, a
         held = str(run([Task("holdout", holdout, {"paths": paths, **settings}, {"from": names, **settings})])[0])
     drawn = Path(held).name if held else None
     more = {**common, "attribution": source.needs_attribution}
-    described = run(
+    # `repeat` is one task over all buckets, which another core may do meanwhile.
+    repeated, *described = run(
         [
-            Task("describe", describe, {"path": path, "held": held, **more}, {"path": name, "held": drawn, **more})
-            for path, name in zip(paths, names, strict=True)
+            Task("repeat", repeat, {"paths": paths, "held": held}, {"paths": names, "held": drawn}),
+            *(
+                Task("describe", describe, {"path": path, "held": held, **more}, {"path": name, "held": drawn, **more})
+                for path, name in zip(paths, names, strict=True)
+            ),
         ]
     )
     tallies = [tally_of(part) for part in described]
     statistics, aside = Statistics(pair), [read_rows(part / ASIDE) for part in described]
     for tally in tallies:
         statistics.absorb(tally)
-    (repeated,) = run([Task("repeat", repeat, {"paths": paths, "held": held}, {"paths": names, "held": drawn})])
     targets = shard_paths(str(pair), "train", statistics.rows)
     tasks = []
     for number, target in enumerate(targets):
