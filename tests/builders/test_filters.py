@@ -243,6 +243,38 @@ def test_a_costly_test_sees_the_suspect_rows_alone_and_the_result_is_that_of_bot
     assert sorted(seen) == sorted(b for a, b in rows if a.startswith("a"))
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    texts=st.lists(st.text("ab नि12.,;é ", max_size=24).map(normalise), min_size=1, max_size=8),
+    least=st.sampled_from([0.0, 0.3, 0.5, 0.9, 1.0]),
+    words=st.tuples(st.integers(0, 3), st.integers(1, 5)),
+)
+def test_quick_looks_decide_as_counting_does(texts: list[str], least: float, words: tuple[int, int]) -> None:
+    """Of normalised texts, an empty one among them, and whatever stands before a filter."""
+    rows = pl.DataFrame({"src_text": ["", *texts], "tgt_text": ["a good text"] * (len(texts) + 1)})
+
+    def refused(name: str, **values: float) -> list[bool]:
+        (one,) = (f for f in FILTERS if f.name == name)
+        return rows.select(one.reject(one.settings(**values), parse_pair("en-hi")).alias("found"))["found"].to_list()
+
+    shares = share_of(rows["src_text"], r"[\p{L}\p{M}]", r"\S").to_list()
+    assert refused("letters", min_share=least) == [share < least for share in shares]
+    low, high = words
+    counts = [text.count(" ") + 1 for text in rows["src_text"]]
+    wrong = [count < low or count > high or low > 3 or high < 3 for count in counts]
+    assert refused("words", min_words=low, max_words=high) == wrong
+
+
+DIGITS = [("45 लोग", "४६ लोग", True), ("४५", "٤٥", False), ("४५", "٤٦", True), ("45", "no", False), ("é", "46", False)]
+
+
+@pytest.mark.parametrize(("src", "tgt", "wrong"), DIGITS)
+def test_digits_of_any_script_are_compared(src: str, tgt: str, wrong: bool) -> None:
+    (numbers,) = (f for f in FILTERS if f.name == "numbers")
+    rows = pl.DataFrame({"src_text": [src], "tgt_text": [tgt]})
+    assert rows.select(numbers.reject(numbers.settings(), parse_pair("hi-ar")).alias("r"))["r"].to_list() == [wrong]
+
+
 def test_the_longest_word_is_looked_at_where_a_limit_is_set_and_never_in_japanese() -> None:
     recipe = load_recipe(None, filters={"words": {"max_word_chars": 20}})
     glued = "Thishouseisveryoldandnobodylivesinit."

@@ -199,7 +199,7 @@ def _letters(settings: Letters, pair: Pair) -> pl.Expr:
     def test(text: pl.Expr) -> pl.Expr:
         # Between single spaces every second character at least is none of them.
         others, most = text.str.count_matches(r"[^\p{L}\p{M}\s]"), 1 - settings.min_share
-        few = others <= most * 0.5 * text.str.len_chars()
+        few = others < most * 0.5 * text.str.len_chars()
         return only_where(~few, share(text, r"[\p{L}\p{M}]") < settings.min_share)
 
     return either(test)
