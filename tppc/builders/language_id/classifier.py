@@ -18,13 +18,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tppc.builders.language_id.fasttext_file import HIERARCHICAL, Weights, read_weights
+from tppc.builders.language_id.fasttext_file import HIERARCHICAL, PREFIX, Weights, read_weights
 
 _COLUMN = 128 << 20  # bytes of texts times numbers of a text at a time: 8 MiB where there are 16
 _BLOCK = 1 << 16  # bytes of words at a time: the arrays stay in a core's cache
 _ADDED = 1 << 13  # rows that are added up at a time, for the same reason
 _END = "</s>"  # the word that ends every text
-_PREFIX = "__label__"
 _SPACES = "[\t\x0b\x0c\r\0\n]"  # what parts words beside the space
 _START, _PRIME = np.uint32(2_166_136_261), np.uint32(16_777_619)  # FNV-1a, 32 bits
 _TINY = 1e-5  # what fastText adds to a probability before it takes the logarithm
@@ -38,7 +37,7 @@ class Classifier:
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
-        self.labels = [label.removeprefix(_PREFIX) for label in weights.labels]
+        self.labels = [label.removeprefix(PREFIX) for label in weights.labels]
         self._words = pl.DataFrame({"word": weights.words}).with_row_index("row").unique("word", keep="first")
         self._end = [row for row, word in enumerate(weights.words) if word == _END][:1]
         self._output = weights.output.astype(np.float64)
@@ -63,8 +62,7 @@ class Classifier:
         total = np.zeros(len(texts))
         wanted = [place for place, label in enumerate(self.labels) if label in labels]
         for begin, means, known in self._means(texts):
-            for place in wanted:
-                total[begin + known] += self._of_label(means[known], place)
+            total[begin + known] = self._together(means[known], wanted)
         return total
 
     def _best(self, means: Floats) -> tuple[NDArray[np.int64], Floats]:
@@ -74,14 +72,17 @@ class Classifier:
         place = shares.argmax(axis=1)
         return place, shares[np.arange(len(means)), place] + _TINY
 
-    def _of_label(self, means: Floats, place: int) -> Floats:
+    def _together(self, means: Floats, wanted: Sequence[int]) -> Floats:
         if self._tree is None:
-            return np.asarray(_softmax(means @ self._output.T)[:, place] + _TINY)
-        found = np.ones(len(means))
-        for node, right in self._tree.path(place):
-            share = _sigmoid(means @ self._output[node])
-            found *= (share if right else 1 - share) + _TINY
-        return found
+            return np.asarray((_softmax(means @ self._output.T)[:, wanted] + _TINY).sum(axis=1))
+        total = np.zeros(len(means))
+        for label in wanted:
+            found = np.ones(len(means))
+            for node, right in self._tree.path(label):
+                share = _sigmoid(means @ self._output[node])
+                found *= (share if right else 1 - share) + _TINY
+            total += found
+        return total
 
     def _means(self, texts: pl.Series) -> Iterator[tuple[int, Floats, Places]]:
         """Some texts at a time: the place of their first one, their means, and which of them have any."""
@@ -127,7 +128,7 @@ class Classifier:
                 row = len(weights.words) + bucket if weights.row_of is None else weights.row_of[bucket]
                 kept = np.flatnonzero(row >= 0)
                 _add(sums, word[kept], row[kept], self._rows)
-        sums[words.str.starts_with(_PREFIX).to_numpy()] = 0  # a label is no word of a text
+        sums[words.str.starts_with(PREFIX).to_numpy()] = 0  # a label is no word of a text
         return sums
 
     def _rows(self, which: NDArray[np.integer]) -> Floats:

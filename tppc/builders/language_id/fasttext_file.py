@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+#: What a label begins with, in the file as in the library's answers.
+PREFIX = "__label__"
 _MAGIC, _VERSION = 793_712_314, 12
 _SUPERVISED = 3
 #: The numbers of the losses that are known here.

@@ -21,7 +21,7 @@ import polars as pl
 
 from tppc.builders.download import fetch, is_url, public_url
 from tppc.builders.language_id.classifier import Classifier
-from tppc.builders.language_id.fasttext_file import NotReadable
+from tppc.builders.language_id.fasttext_file import PREFIX, NotReadable
 from tppc.builders.recipe import LanguageId
 from tppc.corpora.files import sha256_of_file
 from tppc.corpora.languages import language
@@ -38,7 +38,6 @@ STEPS = 10_000
 #: Where the model has no answer at all.
 UNKNOWN = "und"
 
-_PREFIX = "__label__"
 
 # Arabic vowel marks, which make the model answer Persian; they are taken off the model's copy of a text only.
 _HARAKAT = "[\u064b-\u0652\u0670]"
@@ -129,11 +128,11 @@ class Library:
     def __init__(self, model: Model) -> None:
         self._predict = _library(model).f.predict
         # It lists no labels, but asked for very many it gives them all.
-        self.labels = sorted(label.removeprefix(_PREFIX) for _, label in self._predict("a\n", 100_000, -1.0, "strict"))
+        self.labels = sorted(label.removeprefix(PREFIX) for _, label in self._predict("a\n", 100_000, -1.0, "strict"))
 
     def best(self, texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
         """As `Classifier.best`."""
-        place = {f"{_PREFIX}{label}": number for number, label in enumerate(self.labels)}
+        place = {f"{PREFIX}{label}": number for number, label in enumerate(self.labels)}
         labels: list[int] = []
         scores: list[float] = []
         # `predict(list)` mixes labels and scores up.
@@ -146,7 +145,7 @@ class Library:
 
     def together(self, texts: pl.Series, labels: Collection[str]) -> np.ndarray:
         """As `Classifier.together`, out of the five most likely answers, which hold nearly all of it."""
-        wanted = {f"{_PREFIX}{label}" for label in labels}
+        wanted = {f"{PREFIX}{label}" for label in labels}
         answers = (self._predict(f"{text}\n", 5, 0.0, "strict") for text in texts.to_list())
         return np.array([sum(p for p, label in answer if label in wanted) for answer in answers], np.float64)
 
